@@ -22,6 +22,11 @@ def header(headers: Headers, name: bytes) -> bytes | None:
     return None
 
 
+def is_bodiless(method: bytes | None, status: int) -> bool:
+    """Whether no response with this status, to this method, has a body (RFC 9112, 6.3); CONNECT aside."""
+    return method == b"HEAD" or status in (204, 304) or status < 200
+
+
 class BodyState(StrEnum):
     """How much of a body was captured. `size` is exact except for GAP with lost framing."""
 

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from msgspec import MsgspecError
 from msgspec.json import Decoder
 
-from agent.http.messages import Headers
+from agent.http.messages import Headers, header
 from agent.sources.reported import EntryError, NotBase64
 
 MAX_BRACKETS = 500_000
@@ -101,6 +101,13 @@ def base64(found: str) -> bytes:
         return b64decode("".join(found.split()), validate=True)
     except (binascii.Error, ValueError):
         raise NotBase64 from None
+
+
+def with_default(headers: Headers, name: bytes, value: str | None) -> Headers:
+    """The headers, with this one if they do not have it and there is a value."""
+    if value is None or header(headers, name) is not None:
+        return headers
+    return (*headers, (name, encoded(value)))
 
 
 def headers(value: dict[str, Any], key: str, name: str = "name") -> Headers:

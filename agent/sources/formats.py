@@ -26,17 +26,13 @@ class FileFormat:
     content: Callable[[File, str, int], FileContent]
 
 
-def _of_log(log: str, file: File, name: str, written_ns: int) -> FileContent:
-    return logs.content(log, file, written_ns)
-
-
 FORMATS: dict[str, FileFormat] = {
     "recording": FileFormat(recording.recognises, recording.content),
     "pcap": FileFormat(pcap.recognises, pcap.content),
     "har": FileFormat(har.recognises, har.content),
     "audit": FileFormat(audit.recognises, audit.content),
     "telemetry": FileFormat(telemetry.recognises, telemetry.content),
-    **{name: FileFormat(partial(logs.recognises, name), partial(_of_log, name)) for name in logs.LOGS},
+    **{name: FileFormat(partial(logs.recognises, name), partial(logs.content, name)) for name in logs.LOGS},
 }
 """The formats by their names for `--format`."""
 

@@ -12,13 +12,12 @@ from hashlib import blake2b
 from typing import Any
 from urllib.parse import urlencode
 
-from agent.http.messages import EMPTY_BODY, Body, BodyState, Headers, header
+from agent.http.messages import EMPTY_BODY, Body, BodyState, Headers, header, is_bodiless
 from agent.sources import fields
 from agent.sources.reported import NotBase64
 
 _CHARSET = re.compile(r"charset\s*=\s*\"?([\w-]+)", re.IGNORECASE)
 _UTF8 = ("utf-8", "utf8", "us-ascii", "ascii")
-_BODILESS = (204, 304)
 _FORM, _MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
 _TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(?:\s*;[^\r\n]*)?", re.ASCII)
 _QUOTED = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})  # WHATWG's form encoding
@@ -62,22 +61,15 @@ def received(answered: dict[str, Any], headers: Headers, status: int, method: by
         countable = charset is None or charset[1].lower() in _UTF8
         cut = countable and full is not None and len(data) < full
         return replace(body, state=BodyState.TRUNCATED) if cut else body, headers
-    if (
-        method == b"HEAD"
-        or status in _BODILESS
-        or status < 200
-        or full == 0
-        or (full is None and passed == 0)
-    ):
+    if is_bodiless(method, status) or full == 0 or (full is None and passed == 0):
         return EMPTY_BODY, headers
     return Body(passed or full, b"", BodyState.UNSEEN), headers
 
 
 def _typed(headers: Headers, mime_type: str | None) -> Headers:
     """The headers, with the Content-Type that `mimeType` states if they have none."""
-    if mime_type is None or header(headers, b"content-type") is not None or not _TYPE.fullmatch(mime_type):
-        return headers
-    return (*headers, (b"content-type", fields.encoded(mime_type)))
+    is_type = mime_type is not None and _TYPE.fullmatch(mime_type)
+    return fields.with_default(headers, b"content-type", mime_type if is_type else None)
 
 
 def _has_params(post: dict[str, Any]) -> bool:

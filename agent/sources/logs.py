@@ -24,18 +24,18 @@ from agent.http.messages import (
     Request,
     Response,
     header,
+    is_bodiless,
 )
 from agent.sources import fields
 from agent.sources.content import File, FileContent
 from agent.sources.log_values import at, headers_of, moment_ns, target_of
-from agent.sources.objects import objects
-from agent.sources.reported import Entry, EntryError, NotBase64, Reported, UnreadableEntry, identity
+from agent.sources.objects import entries_of
+from agent.sources.reported import Entry, EntryError, NotBase64, Reported, identity
 from agent.wire import Endpoint
 
 MILLISECOND = 1_000_000
 Places = tuple[tuple[str, ...], ...]
 
-_BODILESS = (204, 304)
 _LINE = re.compile(r"([A-Za-z-]{1,24}) (\S+)(?: HTTP/([0-3])(?:\.([0-9]))?)?")
 
 
@@ -152,24 +152,18 @@ def recognises(name: str, head: bytes) -> bool:
     return start[:1] in (b"{", b"[") and LOGS[name].marks.search(start) is not None
 
 
-def content(name: str, file: File, written_ns: int) -> FileContent:
-    """The exchanges of a log."""
-    return FileContent(entries(name, file, written_ns))
+def content(log: str, file: File, name: str, written_ns: int) -> FileContent:
+    """The exchanges of a log of this kind."""
+    return FileContent(entries(log, file, written_ns))
 
 
-def entries(name: str, file: File, written_ns: int) -> Iterator[Entry]:
-    """The exchanges of the log of this name; `written_ns` is the time of those without one."""
-    for index, (place, raw) in enumerate(objects(file), 1):
-        try:
-            if raw is None:
-                raise EntryError("too long")
-            yield _reported(name, fields.decoded(raw), index, raw, written_ns)
-        except EntryError as error:
-            yield UnreadableEntry(place, str(error))
+def entries(log: str, file: File, written_ns: int) -> Iterator[Entry]:
+    """The exchanges of a log of this kind; `written_ns` is the time of those without one."""
+    return entries_of(file, lambda raw, index: _reported(log, raw, index, written_ns))
 
 
-def _reported(name: str, entry: dict[str, Any], index: int, raw: bytes, written_ns: int) -> Reported:
-    log = LOGS[name]
+def _reported(name: str, raw: bytes, index: int, written_ns: int) -> Reported:
+    log, entry = LOGS[name], fields.decoded(raw)
     stated, end = _moments(log, entry)
     start = written_ns if stated is None else stated
     request = _request(log, entry, start)
@@ -203,9 +197,7 @@ def _request(log: Log, entry: dict[str, Any], start: int) -> Request:
     line = _LINE.fullmatch(_text(entry, log.line) or "")
     method = _text(entry, log.method) or (line[1] if line else None)
     headers = headers_of(at(entry, log.asked_headers))
-    agent = _text(entry, log.user_agent)
-    if agent is not None and header(headers, b"user-agent") is None:
-        headers = (*headers, (b"user-agent", fields.encoded(agent)))
+    headers = fields.with_default(headers, b"user-agent", _text(entry, log.user_agent))
     found = target_of(
         _text(entry, log.url), _text(entry, log.host), line[2] if line else _text(entry, log.path)
     )
@@ -237,12 +229,10 @@ def _response(log: Log, entry: dict[str, Any], request: Request, end: int | None
     if not status:
         return None
     headers = headers_of(at(entry, log.answered_headers))
-    kind = _text(entry, log.answered_type)
-    if kind is not None and header(headers, b"content-type") is None:
-        headers = (*headers, (b"content-type", fields.encoded(kind)))
+    headers = fields.with_default(headers, b"content-type", _text(entry, log.answered_type))
     body, headers = _body(at(entry, log.answered_body), headers)
     if body is None:
-        none = request.method == b"HEAD" or status in _BODILESS or status < 200
+        none = is_bodiless(request.method, status)
         body = EMPTY_BODY if none else Body(None, b"", BodyState.UNSEEN)
     return Response(status, request.version, headers, (), body, request.start_ns if end is None else end, end)
 
@@ -261,8 +251,7 @@ def _body(found: Any, headers: Headers) -> tuple[Body | None, Headers]:
             return Body(None, b"", BodyState.UNDECODABLE), headers
     else:
         data = fields.encoded(json.dumps(found, separators=(",", ":"), ensure_ascii=False))
-        if header(headers, b"content-type") is None:
-            headers = (*headers, (b"content-type", b"application/json"))
+        headers = fields.with_default(headers, b"content-type", "application/json")
     return Body(None, data, BodyState.COMPLETE, coded=False), headers
 
 

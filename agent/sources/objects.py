@@ -12,9 +12,23 @@ from itertools import chain
 from agent.sources.content import File
 from agent.sources.elements import Stray, elements_of_array, elements_of_stream
 from agent.sources.lines import MAX_LINE, Lines, lines
+from agent.sources.reported import Entry, EntryError, UnreadableEntry
 
 _BLANK = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
+
+
+def entries_of(file: File, read: Callable[[bytes, int], Entry]) -> Iterator[Entry]:
+    """What `read` makes of each object and its number, from 1 on; where it raises EntryError, the place and
+    reason.
+    """
+    for index, (place, raw) in enumerate(objects(file), 1):
+        try:
+            if raw is None:
+                raise EntryError("too long")
+            yield read(raw, index)
+        except EntryError as error:
+            yield UnreadableEntry(place, str(error))
 
 
 def objects(file: File) -> Iterator[tuple[str, bytes | None]]:

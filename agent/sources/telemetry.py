@@ -20,16 +20,16 @@ from agent.http.messages import (
     Request,
     Response,
     header,
+    is_bodiless,
 )
 from agent.sources import fields
 from agent.sources.content import File, FileContent
-from agent.sources.objects import objects
-from agent.sources.reported import Entry, EntryError, NotBase64, Reported, UnreadableEntry, identity
+from agent.sources.objects import entries_of
+from agent.sources.reported import Entry, EntryError, NotBase64, Reported, identity
 from agent.wire import Endpoint
 
 MILLISECOND = 1_000_000
 SOURCE = "telemetry"
-_BODILESS = (204, 304)
 
 _VERSION = re.compile(r"(?:HTTP/)?([0-3])(?:\.([0-9]))?0*", re.IGNORECASE)
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -50,13 +50,7 @@ def entries(file: File, written_ns: int) -> Iterator[Entry]:
     """The exchanges of a file with one object per line, or of one object over several; `written_ns` is the
     time of those without one.
     """
-    for index, (place, raw) in enumerate(objects(file), 1):
-        try:
-            if raw is None:
-                raise EntryError("too long")
-            yield reported(raw, index, written_ns)
-        except EntryError as error:
-            yield UnreadableEntry(place, str(error))
+    return entries_of(file, lambda raw, index: reported(raw, index, written_ns))
 
 
 def reported(raw: bytes, index: int, now_ns: int) -> Reported:
@@ -119,8 +113,7 @@ def _response(answered: dict[str, Any], start: int, end: int | None, method: byt
     status = int(code)
     common = fields.part(answered, "common")
     headers = fields.headers(common, "headers", "key")
-    expected = method != b"HEAD" and status not in _BODILESS and status >= 200
-    body = _body(common, headers, expected)
+    body = _body(common, headers, expected=not is_bodiless(method, status))
     return Response(status, _version(common), headers, (), body, end if end is not None else start, end)
 
 

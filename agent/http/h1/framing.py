@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agent.frozen import dataclass
 from agent.http.h1.heads import RequestHead, ResponseHead
-from agent.http.messages import Headers
+from agent.http.messages import Headers, is_bodiless
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ def request_framing(head: RequestHead) -> Framing:
 
 def response_framing(head: ResponseHead, method: bytes | None) -> Framing:
     """The framing of a final response's body; `method` is its request's, None if that was not seen."""
-    if method == b"HEAD" or head.status in (204, 304) or head.status < 200:
+    if is_bodiless(method, head.status):
         return NO_BODY
     if method == b"CONNECT" and head.status < 300:
         return NO_BODY
