@@ -369,11 +369,11 @@ def test_a_masked_segment_that_only_one_template_can_take_as_a_parameter_is_judg
     ("path", "key"),
     [
         (b"/files/a.txt", "GET /files/{path}"),
-        (b"/files/work/a.txt", "GET /files/{path}"),
+        (b"/files/docs/a.txt", "GET /files/{path}"),
         (b"/files/a.txt/versions", "GET /files/{path}/versions"),
-        (b"/files/work/a.txt/versions", "GET /files/{path}/versions"),
-        (b"/files/work/a.txt/versions/7", "GET /files/{path}/versions/{id}"),
-        (b"/other/work/a.txt/versions", None),
+        (b"/files/docs/a.txt/versions", "GET /files/{path}/versions"),
+        (b"/files/docs/a.txt/versions/7", "GET /files/{path}/versions/{id}"),
+        (b"/other/docs/a.txt/versions", None),
     ],
 )
 def test_a_parameter_that_spans_at_the_end_of_a_template_spans_in_longer_ones(
