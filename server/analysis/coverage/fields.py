@@ -55,22 +55,14 @@ class FieldTree:
         self.root = Field(0)
         self.pointers: list[str] = []
         self._room = MAX_SHAPES
-        parts = schemas.parts(place)
-        level = [(self.root, "", parts, frozenset(parts))]
-        for _ in range(MAX_DEPTH):
-            below: list[tuple[Field, str, Parts, frozenset[str]]] = []
-            for field, pointer, parts, above in level:
-                for token, child in children(parts):
-                    at = f"{pointer}/{escape(token)}"
-                    if token not in field.fields:
-                        if len(self.pointers) == MAX_FIELDS:
-                            return
-                        field.fields[token] = Field(1 << len(self.pointers))
-                        self.pointers.append(at)
-                    inner = schemas.parts(child)
-                    if above.isdisjoint(inner):
-                        below.append((field.fields[token], at, inner, above.union(inner)))
-            level = below
+        known = {"": self.root}
+        for pointer, token, _ in places_below(schemas, place):
+            at = f"{pointer}/{escape(token)}"
+            if at not in known:
+                if len(self.pointers) == MAX_FIELDS:
+                    return
+                known[at] = known[pointer].fields[token] = Field(1 << len(self.pointers))
+                self.pointers.append(at)
 
     def find(self, value: Json) -> int:
         """The bits of all fields in a value. Names that no schema has count as additional fields."""
@@ -106,6 +98,24 @@ class FieldTree:
             self._room -= 1
             field.shapes[names] = shape
         return shape
+
+
+def places_below(schemas: SchemaSource, place: str) -> Iterator[tuple[str, str, Parts]]:
+    """(pointer of what it is in, token, schemas) of each place below a schema, nearest first. One that
+    contains itself is expanded once: again within its own fields it has no schemas.
+    """
+    parts = schemas.parts(place)
+    level = [("", parts, frozenset(parts))]
+    for _ in range(MAX_DEPTH):
+        below: list[tuple[str, Parts, frozenset[str]]] = []
+        for pointer, parts, above in level:
+            for token, child in children(parts):
+                inner = schemas.parts(child)
+                is_new = above.isdisjoint(inner)
+                yield pointer, token, inner if is_new else {}
+                if is_new:
+                    below.append((f"{pointer}/{escape(token)}", inner, above.union(inner)))
+        level = below
 
 
 def children(parts: Parts) -> Iterator[tuple[str, str]]:

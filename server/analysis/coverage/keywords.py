@@ -18,7 +18,7 @@ from functools import partial
 from itertools import islice
 from typing import Protocol
 
-from server.analysis.coverage.fields import ANY, MAX_DEPTH, MAX_FIELDS, MAX_VALUES, children
+from server.analysis.coverage.fields import ANY, MAX_FIELDS, MAX_VALUES, SchemaSource, places_below
 from server.analysis.json import Json, JsonObject, array_in
 from server.analysis.specs.document.pointers import escape, under
 from server.analysis.specs.schemas.convert import SchemaDirection
@@ -31,10 +31,9 @@ _LENGTHS = {"minLength": str, "maxLength": str, "minItems": list, "maxItems": li
 _ALTERNATIVES = ("oneOf", "anyOf")
 
 
-class KeywordSchemas(Protocol):
+class KeywordSchemas(SchemaSource, Protocol):
     """Resolves the schemas of a place, and says whether values fit them."""
 
-    def parts(self, place: str) -> Parts: ...
     def fits(self, place: str, value: Json, direction: SchemaDirection) -> bool: ...
 
 
@@ -62,25 +61,19 @@ class KeywordTree:
     def __init__(self, schemas: KeywordSchemas, place: str, at: str, direction: SchemaDirection) -> None:
         self.names: list[str] = []
         self._root = _Node()
-        room = MAX_FIELDS
-        parts = schemas.parts(place)
-        level = [(self._root, "", parts, frozenset(parts))]
-        for _ in range(MAX_DEPTH):
-            below: list[tuple[_Node, str, Parts, frozenset[str]]] = []
-            for node, pointer, parts, above in level:
-                self._add(node, islice(_keywords(schemas, parts, at + pointer, direction), MAX_KEYWORDS))
-                for token, child in children(parts):
-                    inner = schemas.parts(child)
-                    if above.isdisjoint(inner) and room:
-                        room -= 1
-                        found = node.within.setdefault(token, _Node())
-                        below.append((found, f"{pointer}/{escape(token)}", inner, above.union(inner)))
-            level = below
+        self._add(self._root, _keywords(schemas, schemas.parts(place), at, direction))
+        nodes = {"": self._root}
+        for pointer, token, parts in islice(places_below(schemas, place), MAX_FIELDS):
+            within = f"{pointer}/{escape(token)}"
+            node = nodes[within] = nodes[pointer].within.setdefault(token, _Node())
+            self._add(node, _keywords(schemas, parts, at + within, direction))
 
     def _add(self, node: _Node, found: Iterable[Keyword]) -> None:
         known = {one.name for one in node.keywords}
         for one in found:
-            if one.name not in known and len(self.names) < MAX_KEYWORDS:
+            if len(self.names) == MAX_KEYWORDS:
+                return
+            if one.name not in known:
                 known.add(one.name)
                 node.keywords.append(one)
                 self.names.append(one.name)
