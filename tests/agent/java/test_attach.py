@@ -9,6 +9,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -29,14 +30,15 @@ CHANGED = {"SSLEngineImpl;.readRecord", "SSLEngineImpl;.writeRecord", "Transport
 
 
 @pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
+def programs() -> Iterator[Programs]:
+    """For another user as well: each start of pytest closes the folder of all its own ones to others."""
     java_programs.require()
-    folder = tmp_path_factory.mktemp("classes")
-    for place in (folder, *folder.parents[:2]):
-        place.chmod(0o755)  # for the test with another user
-    made = Programs.make(folder, make(folder))
-    (folder / "store.p12").chmod(0o644)
-    return made
+    with tempfile.TemporaryDirectory(prefix="classes-") as made:
+        folder = Path(made)
+        folder.chmod(0o755)
+        programs = Programs.make(folder, make(folder))
+        (folder / "store.p12").chmod(0o644)
+        yield programs
 
 
 @pytest.fixture(scope="module")
