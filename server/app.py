@@ -24,6 +24,7 @@ from server.api import (
     gate,
     health,
     models,
+    operations,
     rebuilt,
     records,
     specs,
@@ -84,7 +85,7 @@ def create_app(
     errors.install(app)
     app.add_middleware(gate.Door, settings=settings)
     app.include_router(records.router, responses=PROBLEMS, dependencies=[TOKEN])
-    for router in (apis, specs, coverage, rebuilt, exchanges, deviations, agents, tokens):
+    for router in (apis, operations, specs, coverage, rebuilt, exchanges, deviations, agents, tokens):
         app.include_router(router.router, responses=PROBLEMS, dependencies=[TOKEN, ADMIN, KNOWN])
     app.include_router(health.router)
     pages.install(app)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -10,7 +11,7 @@ from server.api import models, render
 from server.api.context import Here
 from server.api.gate import TokenRole, require
 from server.api.known import MOVED, KnownApi, check_id
-from server.api.paging import DEFAULT_LIMIT, After, Limit, Narrow, decode, page
+from server.api.paging import DEFAULT_LIMIT, After, Limit, Narrow, Specified, decode, page
 from server.services.inventory import OperationState
 
 router = APIRouter(
@@ -20,10 +21,14 @@ router = APIRouter(
 
 @router.get("")
 def list_apis(
-    here: Here, narrow: Narrow, limit: Limit = DEFAULT_LIMIT, cursor: After = None
+    here: Here,
+    narrow: Narrow,
+    specified: Specified = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: After = None,
 ) -> models.Page[models.Api]:
     """APIs, most recently called first."""
-    return page(here.inventory.apis(narrow, limit, decode(cursor)), render.api)
+    return page(here.inventory.apis(narrow.specified(specified), limit, decode(cursor)), render.api)
 
 
 @router.get("/{id}", responses=MOVED)
@@ -37,6 +42,7 @@ def get_api(request: Request, here: Here, id: str) -> models.Api:
 @router.get("/{id}/operations", responses=MOVED)
 def list_operations(
     here: Here,
+    id: str,
     api: KnownApi,
     narrow: Narrow,
     state: Annotated[
@@ -52,5 +58,5 @@ def list_operations(
     """An API's operations, busiest first."""
     after = decode(cursor)
     if state is OperationState.UNUSED:
-        return page(here.inventory.unused(api, limit, after), render.unused)
+        return page(here.inventory.unused(api, limit, after), partial(render.unused, id))
     return page(here.inventory.operations(api, narrow, state, limit, after), render.operation)

@@ -157,6 +157,8 @@ class Answered(SubOperation):
 
 
 class Operation(BaseModel):
+    id: str | None = Field(description="Opaque; null for one that was never called.")
+    api: str = Field(description="The id of its API.")
     operation: str = Field(description='Such as "GET /users/{id}".')
     method: str
     template: str

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from fastapi import Depends, Query
 
@@ -77,6 +77,9 @@ def narrowed(
     ] = None,
     since: Since = None,
     until: Annotated[datetime | None, Query(description="RFC 3339; exclusive.")] = None,
+    new_since: Annotated[
+        datetime | None, Query(description="RFC 3339: first seen at or after this. Of exchanges: their time.")
+    ] = None,
 ) -> Narrowing:
     """The filters of every list, as a dependency. An empty one, as sent by forms, counts as absent."""
     filters = Filters(
@@ -93,17 +96,29 @@ def narrowed(
         image=image or None,
         since=nanoseconds(since),
         until=nanoseconds(until),
+        new_since=nanoseconds(new_since),
     )
     return Narrowing(api or None, filters)
 
 
 Narrow = Annotated[Narrowing, Depends(narrowed)]
+Specified = Annotated[
+    bool | None, Query(description="true: APIs with a specification; false: those without.")
+]
 StateAsked = Annotated[
     str,
     Query(
         alias="state",
         pattern="^(|open|accepted|ignored|all)$",
         description="Default: all except ignored ones.",
+    ),
+]
+CalledState = Annotated[
+    Literal["", "shadow", "zombie"],
+    Query(
+        alias="state",
+        description="shadow: called and not described; zombie: called though deprecated. Default: all"
+        " that were called.",
     ),
 ]
 MAX_NS = 2**63 - 1  # the store's largest time: the year 2262

@@ -75,6 +75,8 @@ def api(row: rows.ApiRow) -> models.Api:
 
 def operation(row: rows.OperationRow) -> models.Operation:
     return models.Operation(
+        id=row.id,
+        api=row.api_id,
         operation=row.key,
         method=row.method,
         template=row.template,
@@ -105,9 +107,11 @@ def _caller(one: rows.OperationConsumer) -> models.OperationCaller:
     )
 
 
-def unused(one: Operation) -> models.Operation:
-    """An operation that was never called."""
+def unused(api: str, one: Operation) -> models.Operation:
+    """An operation of an API, by its id, that was never called."""
     return models.Operation(
+        id=None,
+        api=api,
         operation=one.key,
         method=one.method,
         template=one.key.partition(" ")[2],

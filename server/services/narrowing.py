@@ -23,6 +23,10 @@ class Narrowing:
     api: str | None = None
     filters: Filters = field(default_factory=Filters)
 
+    def specified(self, wanted: bool | None) -> Narrowing:
+        """Limited to APIs with a specification, or to those without."""
+        return self if wanted is None else replace(self, filters=replace(self.filters, specified=wanted))
+
     def resolved(self, reader: Reader) -> Filters | None:
         """The filters with the API's number; None if no API has this id, so that nothing matches."""
         if self.api is None:

@@ -18,8 +18,9 @@ class DeviationsShown(Enum):
 @dataclass(frozen=True, slots=True)
 class Filters:
     """Filters of a list; None means any. `since` is inclusive, `until` exclusive, in ns; `status_class` 5
-    means 5xx. `image` is a name as pods have it, or a digest; `pod`, `image` and, of exchanges, `namespace`
-    and `workload` may be of either end.
+    means 5xx. `new_since` is the earliest time of a first call; `specified` APIs have a specification.
+    `image` is a name as pods have it, or a digest; `pod`, `image` and, of exchanges, `namespace` and
+    `workload` may be of either end.
     """
 
     api: int | None = None
@@ -36,5 +37,7 @@ class Filters:
     image: str | None = None
     since: int | None = None
     until: int | None = None
+    new_since: int | None = None
+    specified: bool | None = None
     deviation: int | None = None
     state: DeviationState | DeviationsShown = DeviationsShown.OPEN_OR_ACCEPTED

@@ -132,12 +132,15 @@ class SubOperationCount:
 
 @dataclass(frozen=True, slots=True)
 class OperationRow:
-    """`key` is, for example, "GET /users/{id}"; `statuses` has None for calls without a response; `latency`
-    is a histogram (analysis/latency.py); `consumers` has the busiest ones. These and
-    `verdicts` include the `uncertain` exchanges, which `count` does not.
+    """`key` is, for example, "GET /users/{id}"; `api_id` and `api_name` are its API's; `statuses` has None
+    for calls without a response; `latency` is a histogram (analysis/latency.py); `consumers` has the busiest
+    ones. These and `verdicts` include the `uncertain` exchanges, which `count` does not.
     """
 
     number: int
+    id: str
+    api_id: str
+    api_name: str
     key: str
     kind: OperationKind
     method: str

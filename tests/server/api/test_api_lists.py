@@ -133,6 +133,19 @@ def test_every_list_is_narrowed_by_the_same_filters(client: Client) -> None:
     assert [api["name"] for api in client.items("/apis", cluster="east")] == ["10.0.0.1:80"]
     assert names("/deviations", image="sha256:5", method="GET") == ["GET /users/{id}"]
     assert names("/deviations", cluster="east") == []
+    assert sorted(names("/operations")) == ["GET /elsewhere", "GET /users/{id}", "POST /orders"]
+    assert names("/operations", state="shadow") == ["POST /orders"]
+    assert names("/operations", state="zombie") == []
+    assert names("/operations", api=shop, method="GET") == ["GET /users/{id}"]
+    assert names("/operations", api="0" * 16) == []
+    assert sorted(names("/operations", new_since=late)) == ["GET /elsewhere", "POST /orders"]
+    assert names("/deviations", new_since=late) == ["POST /orders"]
+    assert sorted(paths(client.get("/exchanges", new_since=late))) == ["/elsewhere", "/orders"]
+    assert [api["name"] for api in client.items("/apis", new_since=late)] == ["10.0.0.1:80"]
+    assert [api["name"] for api in client.items("/apis", specified="true")] == ["store/shop"]
+    assert [api["name"] for api in client.items("/apis", specified="false")] == ["10.0.0.1:80"]
+    (named,) = client.items("/operations", path_prefix="/users")
+    assert (len(named["id"]), named["api"]) == (16, shop)
     assert [api["name"] for api in client.items("/apis", method="GET", until=late)] == ["store/shop"]
 
 
@@ -301,6 +314,7 @@ def test_the_api_describes_itself(client: Client) -> None:
         "/api/v1/exchanges",
         "/api/v1/exchanges/{id}",
         "/api/v1/ledger",
+        "/api/v1/operations",
         "/api/v1/records",
         "/api/v1/specs",
         "/api/v1/specs/fetch",

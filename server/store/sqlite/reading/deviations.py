@@ -125,6 +125,7 @@ def _where(filters: Filters) -> Conditions:
     where.add(f"EXISTS ({SHOWS} AND EXISTS ({CALLED} AND status / 100 = ?))", filters.status_class)
     where.add("deviations.last_seen >= ?", filters.since)
     where.add("deviations.first_seen < ?", filters.until)
+    where.add("deviations.first_seen >= ?", filters.new_since)
     where.add(
         """EXISTS (SELECT 1 FROM deviation_calls JOIN consumers ON consumers.number = consumer
         WHERE deviation = deviations.number AND name = ?)""",

@@ -43,6 +43,7 @@ class SqliteExchanges:
         where.add("instr(pods, char(10) || ? || char(10))", filters.pod)
         where.add("instr(images, char(10) || ? || char(10))", filters.image)
         where.add("time >= ?", filters.since)
+        where.add("time >= ?", filters.new_since)
         where.add("time < ?", filters.until)
         rows = self._db.execute(
             f"""{EXCHANGE} WHERE (time, exchanges.number) < (?, ?) AND {where}

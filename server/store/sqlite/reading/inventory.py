@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from server.analysis.inventory import ApiKind
 from server.store.filters import Filters
-from server.store.keys import id_of
+from server.store.keys import id_of, number_in
 from server.store.parts import StoredPart
 from server.store.rows import (
     ApiRoute,
@@ -37,6 +37,7 @@ from server.store.values import HOUR_NS, MAX_TITLE
 MAX_CONSUMERS = 50  # busiest consumers returned per operation
 MAX_SUB_OPERATIONS = 100  # the same
 MAX_ROUTES = 100  # of an API
+DESCRIBED = "SELECT 1 FROM specs WHERE specs.api = apis.number"
 UNUSED = """SELECT number FROM consumers
     WHERE number NOT IN (SELECT consumer FROM calls UNION SELECT consumer FROM deviation_calls
     UNION SELECT consumer FROM coverage UNION SELECT consumer FROM exchanges)"""
@@ -64,6 +65,7 @@ class SqliteInventory:
     def _apis(self, filters: Filters, limit: int, after: Cursor | None, *, uncalled: bool) -> Listed[ApiRow]:
         where = Conditions()
         where.add("apis.number = ?", filters.api)
+        where.add(f"EXISTS ({DESCRIBED}) = ?", filters.specified)
         add_places(where, filters)
         where.add("operations.method = ?", filters.method)
         where.add("substr(operations.template, 1, length(?)) = ?", *twice(filters.path_prefix))
@@ -77,7 +79,7 @@ class SqliteInventory:
             FROM apis LEFT JOIN operations ON operations.api = apis.number
             WHERE apis.merged_into IS NULL AND {where} GROUP BY apis.number)
             WHERE (stored > 0 OR kind = '{ApiKind.DECLARED}' OR ?) AND (last_seen, number) < (?, ?)
-            AND last_seen >= ? AND coalesce(first_seen, 0) < ?
+            AND last_seen >= ? AND coalesce(first_seen, 0) < ? AND coalesce(first_seen, 0) >= ?
             ORDER BY last_seen DESC, number DESC LIMIT ?""",
             (
                 *where.values,
@@ -85,6 +87,7 @@ class SqliteInventory:
                 *(after or NEWEST),
                 filters.since or 0,
                 filters.until or END,
+                filters.new_since or 0,
                 limit + SPARE,
             ),
         )
@@ -160,31 +163,47 @@ class SqliteInventory:
         return dict(rows)
 
     def operations(
-        self, api: int, filters: Filters, limit: int, after: Cursor | None, deprecated: bool | None = None
+        self,
+        api: int | None,
+        filters: Filters,
+        limit: int,
+        after: Cursor | None,
+        deprecated: bool | None = None,
     ) -> Listed[OperationRow]:
         where = Conditions()
+        where.add("api = ?", api)
         where.add("deprecated = ?", deprecated)
         where.add("method = ?", filters.method)
         where.add("substr(template, 1, length(?)) = ?", *twice(filters.path_prefix))
         where.add(f"EXISTS ({JUDGED} AND verdict = ?)", filters.verdict)
         where.add("last_seen >= ?", filters.since)
         where.add("first_seen < ?", filters.until)
+        where.add("first_seen >= ?", filters.new_since)
         add_called(where, filters)
         places = Conditions()
         add_places(places, filters)
         rows = self._db.execute(
-            f"""SELECT * FROM operations WHERE api = ? AND count > 0 AND (count, number) < (?, ?) AND {where}
+            f"""SELECT * FROM operations WHERE count > 0 AND (count, number) < (?, ?) AND {where}
             AND EXISTS (SELECT 1 FROM apis WHERE apis.number = api AND {places})
             ORDER BY count DESC, number DESC LIMIT ?""",
-            (api, *(after or NEWEST), *where.values, *places.values, limit + SPARE),
+            (*(after or NEWEST), *where.values, *places.values, limit + SPARE),
         )
         found = self._readable.each(StoredPart.OPERATIONS, rows, self._operation)
         return piece(found, limit, lambda one: (one.count + one.uncertain, one.number))
+
+    def operation(self, api: int, id: str) -> OperationRow | None:
+        row = self._db.execute(
+            "SELECT * FROM operations WHERE number = ? AND api = ?", (number_in(id), api)
+        ).fetchone()
+        return self._readable.one(StoredPart.OPERATIONS, row, self._operation)
 
     def _operation(self, row: sqlite3.Row) -> OperationRow:
         number: int = row["number"]
         return OperationRow(
             number=number,
+            id=id_of(number),
+            api_id=id_of(row["api"]),
+            api_name=self.name_of(row["api"]),
             key=row["key"],
             kind=OperationKind(row["kind"]),
             method=row["method"],
