@@ -30,8 +30,7 @@ _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:[.,](\d{1,12}))?(Z
 
 def decoded(raw: bytes) -> dict[str, Any]:
     """The JSON object in `raw`. Raises EntryError."""
-    if raw.count(b"{") + raw.count(b"[") > MAX_BRACKETS:
-        raise EntryError("too many objects in it")
+    check_brackets(raw)
     try:
         found = _decode(raw)
     except (MsgspecError, UnicodeDecodeError):
@@ -41,6 +40,12 @@ def decoded(raw: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise EntryError("not a JSON object")
     return found
+
+
+def check_brackets(raw: bytes) -> None:
+    """Raises EntryError for JSON that takes too much memory decoded."""
+    if raw.count(b"{") + raw.count(b"[") > MAX_BRACKETS:
+        raise EntryError("too many objects in it")
 
 
 def _odd(raw: bytes) -> Any:
@@ -78,16 +83,23 @@ def text(value: dict[str, Any], name: str) -> str | None:
 def number(value: dict[str, Any], name: str) -> float | None:
     """A number that is not negative: several formats use -1 for unknown."""
     found = value.get(name)
-    if isinstance(found, float):
-        return found if 0 <= found < MAX_TIME_NS else None  # also excludes NaN
-    if found is None or not isinstance(found, int) or found is True or found is False:
+    if isinstance(found, bool) or not isinstance(found, (int, float)):
         return None
-    return float(found) if 0 <= found < MAX_TIME_NS else None
+    return float(found) if 0 <= found < MAX_TIME_NS else None  # also excludes NaN
+
+
+def known(found: float | None) -> float | None:
+    """A number as `number` reads it, of a value whose type is known."""
+    return found if found is not None and 0 <= found < MAX_TIME_NS else None
+
+
+def whole(found: float | None) -> int | None:
+    """The same as a whole number, such as a size."""
+    return int(found) if found is not None and 0 <= found < MAX_TIME_NS else None
 
 
 def size(value: dict[str, Any], name: str) -> int | None:
-    found = number(value, name)
-    return None if found is None else int(found)
+    return whole(number(value, name))
 
 
 def encoded(found: str) -> bytes:

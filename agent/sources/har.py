@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
 
 from agent.http.messages import (
     BodyState,
@@ -26,6 +25,7 @@ from agent.http.messages import (
 from agent.sources import fields, har_bodies
 from agent.sources.content import File, FileContent
 from agent.sources.elements import Absent, Stray, elements
+from agent.sources.har_entry import HarEntry, HarPair, HarRequest, HarResponse, HarTimings, har_entry
 from agent.sources.reported import (
     Entry,
     EntryError,
@@ -42,6 +42,7 @@ _CALL = re.compile(r"(?:http|ws)(s?)://([^/?#]*)([^#]*)(?:#.*)?", re.IGNORECASE 
 _VERSION = re.compile(r"(?:http/|h)([0-3])(?:\.([0-9]))?", re.IGNORECASE)
 _HAR = re.compile(rb'\s*\{(?:\s*"[^"\\]*"\s*:\s*"(?:[^"\\]|\\.)*"\s*,)*\s*"log"\s*:\s*\{', re.DOTALL)
 _BOM = b"\xef\xbb\xbf"
+_NOT_ASKED, _NOT_ANSWERED, _UNTIMED = HarRequest(), HarResponse(), HarTimings()
 
 
 def recognises(head: bytes) -> bool:
@@ -73,28 +74,26 @@ def entries(read: Callable[[int], bytes], written_ns: int) -> Iterator[Entry]:
 
 def _entry(raw: bytes, index: int, place: str, written_ns: int) -> Entry:
     try:
-        return _reported(fields.decoded(raw), index, raw, written_ns)
+        return _reported(har_entry(raw), index, raw, written_ns)
     except EntryError as error:
         return UnreadableEntry(place, str(error))
 
 
-def _reported(entry: dict[str, Any], index: int, raw: bytes, written_ns: int) -> Entry:
-    started = fields.text(entry, "startedDateTime")
+def _reported(entry: HarEntry, index: int, raw: bytes, written_ns: int) -> Entry:
+    started = entry.started_date_time or None
     start = written_ns if started is None else fields.time_ns(started)
-    asked, answered = fields.part(entry, "request"), fields.part(entry, "response")
-    method, url = fields.text(asked, "method"), fields.text(asked, "url")
+    asked, answered = entry.request or _NOT_ASKED, entry.response or _NOT_ANSWERED
     if start is None:
         raise EntryError("its startedDateTime is no time from 1970 to 2116")
-    if method is None or url is None:
+    if not asked.method or not asked.url:
         raise EntryError("no request method or no URL")
-    call = _CALL.fullmatch(url)
+    call = _CALL.fullmatch(asked.url)
     if call is None:
         return Skipped("entries, not an HTTP URL")
     sent, first, end = _moments(entry, start)
-    request = _request(asked, method, call, (start, sent))
+    request = _request(asked, asked.method, call, (start, sent))
     response = _response(answered, request, (first, end))
-    cut = {message.body.state for message in (request, response) if message}
-    exchange = Exchange(0, request, response, _completeness(response, cut))
+    exchange = Exchange(0, request, response, _completeness(request, response))
     if response is not None and response.status == 101:
         exchange = replace(exchange, upgraded=header(request.headers, b"upgrade") or b"websocket")
     return Reported(
@@ -106,65 +105,59 @@ def _reported(entry: dict[str, Any], index: int, raw: bytes, written_ns: int) ->
     )
 
 
-def _completeness(response: Response | None, bodies: set[BodyState]) -> Completeness:
+def _completeness(request: Request, response: Response | None) -> Completeness:
     if response is None:
         return Completeness.NO_RESPONSE
-    return Completeness.TRUNCATED if BodyState.TRUNCATED in bodies else Completeness.COMPLETE
+    cut = BodyState.TRUNCATED in (request.body.state, response.body.state)
+    return Completeness.TRUNCATED if cut else Completeness.COMPLETE
 
 
-def _moments(entry: dict[str, Any], start: int) -> tuple[int | None, int | None, int | None]:
+def _moments(entry: HarEntry, start: int) -> tuple[int | None, int | None, int | None]:
     """The end of the request, the start and the end of the response; None if not stated."""
-    timings = fields.part(entry, "timings")
-    total, send, wait = (
-        fields.number(entry, "time"),
-        fields.number(timings, "send"),
-        fields.number(timings, "wait"),
-    )
+    timings, total = entry.timings or _UNTIMED, fields.known(entry.time)
+    send, wait = fields.known(timings.send), fields.known(timings.wait)
     if send is None or wait is None:
         return None, None, None if total is None else start + _ns(total)
-    before = (fields.number(timings, name) for name in ("blocked", "dns", "connect"))
+    before = map(fields.known, (timings.blocked, timings.dns, timings.connect))
     sent = start + _ns(*before, send)
     first = sent + _ns(wait)
-    return sent, first, first + _ns(fields.number(timings, "receive"))
+    return sent, first, first + _ns(fields.known(timings.receive))
 
 
 def _ns(*milliseconds: float | None) -> int:
-    return int(sum(value or 0 for value in milliseconds) * MILLISECOND)
+    return int(sum([value or 0 for value in milliseconds]) * MILLISECOND)
 
 
-def _request(
-    asked: dict[str, Any], method: str, call: re.Match[str], moments: tuple[int, int | None]
-) -> Request:
-    named = fields.headers(asked, "headers")
+def _request(asked: HarRequest, method: str, call: re.Match[str], moments: tuple[int, int | None]) -> Request:
     secure, authority, target = call.groups()
     host = authority.rpartition("@")[2]  # a client does not send a URL's user and password in Host
-    body, headers = har_bodies.sent(asked, _plain(named))
+    body, headers = har_bodies.sent(asked, _headers(asked.headers))
     return Request(
-        method=fields.encoded(method),
-        target=fields.encoded(target if target.startswith("/") else "/" + target),
-        version=_version(asked),
+        method=method.encode(),
+        target=target.encode() if target.startswith("/") else b"/" + target.encode(),
+        version=_version_of(asked.http_version or ""),
         headers=headers,
         trailers=(),
         body=body,
         start_ns=moments[0],
         end_ns=moments[1],
-        authority=fields.encoded(host) or header(named, b":authority"),
+        authority=host.encode() or _pseudo_authority(asked.headers),
         scheme=b"https" if secure else b"http",
     )
 
 
 def _response(
-    answered: dict[str, Any], request: Request, moments: tuple[int | None, int | None]
+    answered: HarResponse, request: Request, moments: tuple[int | None, int | None]
 ) -> Response | None:
-    status = fields.size(answered, "status")
+    status = fields.whole(answered.status)
     if not status or status > 999:
         return None
-    named = _plain(fields.headers(answered, "headers"))
+    named = _headers(answered.headers)
     body, headers = har_bodies.received(answered, named, status, request.method)
     first, end = moments
     return Response(
         status=status,
-        version=_version(answered),
+        version=_version_of(answered.http_version or ""),
         headers=headers,
         trailers=(),
         body=body,
@@ -173,13 +166,25 @@ def _response(
     )
 
 
-def _plain(headers: Headers) -> Headers:
-    """Headers without HTTP/2's pseudo headers, whose values are in the start line."""
-    return tuple(pair for pair in headers if not pair[0].startswith(b":"))
+def _headers(found: list[HarPair] | None) -> Headers:
+    """Header fields, names in lower case, without HTTP/2's pseudo headers: their values are in the start
+    line.
+    """
+    if found is None:
+        return ()
+    return tuple(
+        [
+            (name.lower().encode(), one.value.encode())
+            for one in found[: fields.MAX_HEADERS]
+            if (name := one.name) and name[0] != ":" and one.value is not None
+        ]
+    )
 
 
-def _version(message: dict[str, Any]) -> bytes:
-    return _version_of(fields.text(message, "httpVersion") or "")
+def _pseudo_authority(found: list[HarPair] | None) -> bytes | None:
+    values = (one.value for one in found or () if one.name == ":authority" and one.value is not None)
+    authority = next(values, None)
+    return None if authority is None else authority.encode()
 
 
 @lru_cache(fields.MAX_REMEMBERED)
@@ -190,8 +195,10 @@ def _version_of(written: str) -> bytes:
     return b"1." + (match[2] or "1").encode() if match[1] in "01" else match[1].encode()
 
 
-def _server(entry: dict[str, Any], call: re.Match[str]) -> Endpoint | None:
-    ip = fields.ip(fields.text(entry, "serverIPAddress") or "")
+def _server(entry: HarEntry, call: re.Match[str]) -> Endpoint | None:
+    ip = fields.ip(entry.server_ip or "")
+    if ip is None:
+        return None
     port = call[2].rpartition("@")[2].rpartition(":")[2]
     known = int(port) if port.isascii() and port.isdecimal() and len(port) < 6 else 443 if call[1] else 80
-    return Endpoint(ip, known) if ip is not None and 0 < known < 65536 else None
+    return Endpoint(ip, known) if 0 < known < 65536 else None

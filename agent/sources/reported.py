@@ -7,9 +7,9 @@ with its place in the file and a reason that quotes nothing.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 
 from agent.events import ConnectionKey
+from agent.frozen import dataclass
 from agent.http.messages import Exchange
 from agent.wire import Endpoint
 

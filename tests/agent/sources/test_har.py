@@ -384,3 +384,14 @@ def test_base64_may_be_broken_into_lines() -> None:
 def test_a_document_without_entries_is_no_har(raw: bytes) -> None:
     assert entries(raw) == [UnreadableEntry("the document", "no log.entries, so no HAR")]
     assert entries(document()) == []
+
+
+def test_a_value_of_another_type_is_absent_and_changes_nothing_else() -> None:
+    given = entry(
+        "POST", "https://shop.example/?é=1", body={"a": "é"}, answer={"id": 7}, serverIPAddress="::1"
+    )
+    as_written = reported(given)
+    (other,) = entries(document({**given, "serverIPAddress": 1}))
+    assert isinstance(other, Reported)
+    assert other.exchange == as_written.exchange
+    assert (as_written.server is None, other.server) == (False, None)
