@@ -103,14 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = config.settings(options)
         cgroups.find_all(settings.only_cgroups, settings.except_cgroups)  # raises CgroupError
-        policy = Policy(
-            bodies=settings.bodies,
-            body_limit=settings.body_cap,
-            aggregation_header=settings.aggregation_header,
-            mask_names=settings.mask_names,
-            keep_names=settings.keep_names,
-            websocket=settings.websocket,
-        )
+        policy = settings.policy
     except ValueError as error:  # SettingError among them
         sys.stderr.write(f"spectap-agent: {error}\n")
         return EXIT_USAGE

@@ -11,6 +11,7 @@ from pathlib import Path
 from agent import checks
 from agent.kubernetes.choice import PodSettings
 from agent.options import OPTIONS
+from agent.redact.policy import Policy
 from agent.ship.tls import ServerTrust
 from agent.state_folder import state_folder
 
@@ -66,6 +67,18 @@ class Settings:
     """None if the Kubernetes API is not asked."""
     java: Path | None
     """What to put into Java virtual machines; None to leave them as they are."""
+
+    @property
+    def policy(self) -> Policy:
+        """The choices about redaction. Raises ValueError."""
+        return Policy(
+            bodies=self.bodies,
+            body_limit=self.body_cap,
+            aggregation_header=self.aggregation_header,
+            mask_names=self.mask_names,
+            keep_names=self.keep_names,
+            websocket=self.websocket,
+        )
 
 
 def settings(given: argparse.Namespace) -> Settings:

@@ -23,14 +23,17 @@ class JsonLines(logging.Formatter):
         return json.dumps(line)
 
 
+def handler(as_json: bool) -> logging.Handler:
+    """Writes to standard error."""
+    found = logging.StreamHandler()
+    plain = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
+    found.setFormatter(JsonLines() if as_json else plain)
+    return found
+
+
 def start_logging(level: str, as_json: bool) -> None:
     """Logs everything of `level` and above to standard error."""
-    handler = logging.StreamHandler()
-    if as_json:
-        handler.setFormatter(JsonLines())
-    else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
-    logging.basicConfig(level=level.upper(), handlers=[handler])
+    logging.basicConfig(level=level.upper(), handlers=[handler(as_json)])
     logging.getLogger("httpx").setLevel(logging.WARNING)
     for chatty in ("httpcore", "hpack"):  # hpack would log the fields it decodes
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -40,11 +40,10 @@ from agent.late_ends import LateEnds
 from agent.late_pods import LatePods
 from agent.ledger import Bytes, Kernel, Ledger, PartlySeen
 from agent.redact.policy import Policy
-from agent.redact.redactor import Redactor
 from agent.streams.conversation import Dismissed
 from agent.streams.table import Limits
 from agent.tunnels import Tunnels
-from agent.views import Origin, Redaction, Settled
+from agent.views import MakesRecords, Origin, Redaction, Settled
 
 KERNEL = frozenset(Kernel)
 MAX_NAMES = 64  # of processes with older connections
@@ -66,14 +65,22 @@ class Output:
 class Pipeline:
     """All stages, from events to records."""
 
-    def __init__(self, origin: Origin, policy: Policy, key: bytes, ledger: Ledger, limits: Limits) -> None:
+    def __init__(
+        self,
+        origin: Origin,
+        policy: Policy,
+        maker: MakesRecords,
+        ledger: Ledger,
+        limits: Limits,
+    ) -> None:
+        """`maker` makes the records: a redactor with this policy."""
         self._ledger = ledger
         self._table = connections(limits, policy.body_limit, ledger, policy.text_limit)
         self._directory = Directory()
         self._late_ends = LateEnds(self._table.ends, self._directory)
         self._tunnels = Tunnels(self._directory)
         self._late_pods = LatePods(self._directory, ledger)
-        self._redaction = Redaction(origin, Redactor(policy, key), ledger)
+        self._redaction = Redaction(origin, maker, ledger)
         self._clock: Clock | None = None
         self._now_ns = 0
         self.older_connections: Mapping[str, int] = {}

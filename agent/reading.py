@@ -25,7 +25,7 @@ from agent.sources.recording import key_id
 from agent.sources.reported import FormatError, Reported, Skipped, UnreadableEntry
 from agent.sources.unpacked import Unpacked, unpacked
 from agent.sources.unread import Unread
-from agent.views import Origin, Redaction
+from agent.views import MakesRecords, Origin, Redaction
 from agent.wire import FROM_FILES, Record
 
 log = logging.getLogger(__name__)
@@ -37,9 +37,17 @@ ORIGIN = Origin(FROM_FILES, FROM_FILES, None)
 """Records of files have no node, so that a file gives the same records everywhere."""
 
 
-def records(files: Iterable[Path], settings: Settings, policy: Policy, ledger: Ledger) -> Iterator[Record]:
-    """The redacted records of these files, in order. Raises FormatError, RecordingError and OSError."""
-    key = load_or_create(settings.key_file)
+def records(
+    files: Iterable[Path],
+    settings: Settings,
+    policy: Policy,
+    ledger: Ledger,
+    maker: MakesRecords | None = None,
+) -> Iterator[Record]:
+    """The records of these files, in order: redacted, unless a `maker` is given, which needs no key. Raises
+    KeyFileError, FormatError, RecordingError and OSError.
+    """
+    key = load_or_create(settings.key_file) if maker is None else b""
     for path in files:
         with (
             path.open("rb", buffering=0) as raw,
@@ -47,7 +55,10 @@ def records(files: Iterable[Path], settings: Settings, policy: Policy, ledger: L
             unpacked(raw, path) as file,
         ):
             content = _content(file, path, settings.format, os.fstat(raw.fileno()).st_mtime_ns)
-            for one in _records(content, path, policy, key, ledger, progress):
+            origin = _origin(content.header, key) if maker is None else ORIGIN
+            for one in _records(
+                content, path, policy, origin, maker or Redactor(policy, key), ledger, progress
+            ):
                 progress.count()
                 yield one
 
@@ -67,10 +78,16 @@ def _content(file: Unpacked, path: Path, name: str | None, written_ns: int) -> F
 
 
 def _records(
-    content: FileContent, path: Path, policy: Policy, key: bytes, ledger: Ledger, progress: Progress
+    content: FileContent,
+    path: Path,
+    policy: Policy,
+    origin: Origin,
+    maker: MakesRecords,
+    ledger: Ledger,
+    progress: Progress,
 ) -> Iterator[Record]:
-    pipeline = Pipeline(_origin(content.header, key), policy, key, ledger, content.limits)
-    redaction = Redaction(ORIGIN, Redactor(policy, key), ledger)
+    pipeline = Pipeline(origin, policy, maker, ledger, content.limits)
+    redaction = Redaction(ORIGIN, maker, ledger)
     unread = Unread(path)
     for item in content.items:
         progress.refresh()  # much may be read before the next record

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from agent import wire
 from agent.events import PACKET, Clock, Role
 from agent.frozen import dataclass as fact
 from agent.http.messages import Body, BodyState, Exchange, Request, Response
 from agent.ledger import Exchanges, Ledger, Steps
-from agent.redact.redactor import Provenance, Redactor
+from agent.redact.redactor import Provenance
 from agent.sources.reported import Reported
 from agent.streams.conversation import ConnectionInfo
 
@@ -55,10 +55,20 @@ class Settled:
     via: wire.Endpoint | None = None
 
 
+class MakesRecords(Protocol):
+    """A redactor, or what makes records for a judgement in the same process."""
+
+    def record(
+        self, exchange: Exchange, provenance: Provenance, aggregation_headers: tuple[str, ...] = ()
+    ) -> wire.Record:
+        """The record of an exchange."""
+        ...
+
+
 class Redaction:
     """Makes the records of one origin."""
 
-    def __init__(self, origin: Origin, redactor: Redactor, ledger: Ledger) -> None:
+    def __init__(self, origin: Origin, redactor: MakesRecords, ledger: Ledger) -> None:
         self._origin, self._redactor, self._ledger = origin, redactor, ledger
         self.bodies = True
         """Whether bodies are kept; those left out are counted."""

@@ -35,6 +35,7 @@ from agent.probes.selection import ProcessSelection
 from agent.probes.source import LiveSource, Unprobed, Watching
 from agent.redact.key import load_or_create
 from agent.redact.policy import Policy
+from agent.redact.redactor import Redactor
 from agent.ship.shipper import Shipper, SpoolConfig, destination
 from agent.status import BeforeProbes, Snapshot, StatusServer, Watched
 from agent.stepping import NoStepping, Stepping
@@ -110,7 +111,7 @@ class Run:
         self._pods = node_pods(settings, self._source)
         self._machines = machines(settings, self._pods)
         origin = Origin(settings.agent, settings.node, settings.cluster)
-        self._pipeline = Pipeline(origin, policy, key, self._ledger, Limits())
+        self._pipeline = Pipeline(origin, policy, Redactor(policy, key), self._ledger, Limits())
         self._shipper = Shipper(
             settings.server,
             settings.token,

@@ -38,6 +38,16 @@ _TEXT_TYPE = re.compile(
 _UNTYPED = frozenset(("", "application/octet-stream", "binary/octet-stream", "application/unknown", "*/*"))
 
 
+def decoded(body: Body, headers: Headers, policy: Policy) -> Body:
+    """The body without its content coding, as much of it as the policy keeps."""
+    if not policy.bodies or body.state is BodyState.UNSEEN:
+        return Body(body.size, b"", BodyState.UNSEEN)
+    body = decode(body, headers, policy.body_limit)
+    data = body.data[: policy.body_limit]
+    cut = len(data) < len(body.data) and body.state is BodyState.COMPLETE
+    return Body(body.size, data, BodyState.TRUNCATED if cut else body.state)
+
+
 class BodyMasks:
     """Masks the body of one side of one exchange, and logs each mask."""
 
@@ -55,16 +65,10 @@ class BodyMasks:
         """The body for the record."""
         if body.size == 0 and body.state is BodyState.COMPLETE:
             return wire.Body(0, b"", BodyState.COMPLETE)
-        if not self._policy.bodies or body.state is BodyState.UNSEEN:
-            return wire.Body(body.size, None, BodyState.UNSEEN)
-        body = decode(body, headers, self._policy.body_limit)
-        data = body.data[: self._policy.body_limit]
-        state = body.state
-        if len(data) < len(body.data) and state is BodyState.COMPLETE:
-            state = BodyState.TRUNCATED
-        if not data:
-            return wire.Body(body.size, None if state is not BodyState.COMPLETE else b"", state)
-        return self._by_type(Body(body.size, data, state), self._media.of(headers))
+        kept = decoded(body, headers, self._policy)
+        if not kept.data:
+            return wire.Body(kept.size, None if kept.state is not BodyState.COMPLETE else b"", kept.state)
+        return self._by_type(kept, self._media.of(headers))
 
     def _by_type(self, body: Body, typed: tuple[str, Message]) -> wire.Body:
         kind, media = typed

@@ -36,21 +36,31 @@ def hints(
     raw = exchange.request
     if raw is None or masked is None:
         return wire.Consumer()
-    name = _certified_name(raw.headers, masker)
     if exchange.caller is not None:
         credential = _credential(exchange.caller, key)
-        name = _public_name(exchange.caller.user, masker)
     agent = _header(masked.headers, b"user-agent")
     groups = (_header(masked.headers, name.encode()) for name in aggregation_headers)
     return wire.Consumer(
         user_agent=agent,
         credential_scheme=credential.scheme,
         credential=credential.fingerprint,
-        client_name=name,
+        client_name=vouched_name(exchange, raw.headers, masker),
         test_name=agent.partition(TEST_MARK)[2].strip() or None if agent else None,
         aggregation=next((group for group in groups if group is not None), None),
         facts=credential.facts,
     )
+
+
+def vouched_name(exchange: Exchange, headers: wire.Pairs, masker: TextMasker) -> str | None:
+    """The caller's name, if a server or a client certificate vouches for it."""
+    if exchange.caller is not None:
+        return _public_name(exchange.caller.user, masker)
+    return _certified_name(headers, masker)
+
+
+def caller_scheme(caller: Caller) -> str | None:
+    """The scheme of a caller whom a server has authenticated."""
+    return USER if caller.user is not None and caller.user != ANONYMOUS else None
 
 
 def _credential(caller: Caller, key: bytes) -> Credential:
@@ -59,10 +69,9 @@ def _credential(caller: Caller, key: bytes) -> Credential:
     if caller.acting_as is not None:
         facts["acting-as"] = _kind(caller.acting_as)
         facts["acting-as.fingerprint"] = fingerprint(key, USER, _name(caller.acting_as))
-    known = caller.user is not None and caller.user != ANONYMOUS
-    return Credential(
-        USER if known else None, fingerprint(key, USER, _name(caller.user or "")) if known else None, facts
-    )
+    scheme = caller_scheme(caller)
+    user = None if scheme is None else fingerprint(key, USER, _name(caller.user or ""))
+    return Credential(scheme, user, facts)
 
 
 def _kind(user: str | None) -> str:

@@ -26,6 +26,7 @@ MAX_EXP = 2**53
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_.:/#-]{1,64}")
 _ALGORITHM = re.compile(r"[A-Za-z0-9-]{1,20}")
+AUTHORIZATION = "authorization"
 _AUTHORIZATIONS = (b"authorization", b"proxy-authorization")
 _CARRIERS = frozenset(("name:key", "name:token", "name:session", "name:secret", "name:policy"))
 _STABLE = {
@@ -49,9 +50,41 @@ class Credential:
     facts: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """A credential and where it is: AUTHORIZATION, or the name of a header, query parameter or cookie."""
+
+    place: str
+    name: str
+    secret: bytes
+
+
 def find(headers: Headers, query: bytes | None, masker: TextMasker, key: bytes) -> Credential:
-    """The request's credential: Authorization, else an API key in a header or the query, else a session
-    cookie.
+    """The request's credential, described without revealing it."""
+    found = carrier(headers, query, masker)
+    if found is None:
+        return Credential()
+    if found.place == AUTHORIZATION:
+        return _authorization(found.secret, masker, key)
+    described = _carried(found, masker, key)
+    if found.place != "cookie":
+        return described
+    return Credential("cookie", fingerprint(key, "cookie", found.secret), described.facts)
+
+
+def scheme(headers: Headers, query: bytes | None, masker: TextMasker) -> str | None:
+    """The scheme of the request's credential alone."""
+    found = carrier(headers, query, masker)
+    if found is None:
+        return None
+    if found.place == AUTHORIZATION:
+        return _scheme(split_scheme(found.secret)[0])
+    return "cookie" if found.place == "cookie" else "api-key"
+
+
+def carrier(headers: Headers, query: bytes | None, masker: TextMasker) -> Carrier | None:
+    """What carries the request's credential: Authorization, else an API key in a header or the query, else a
+    session cookie.
     """
     for wanted in _AUTHORIZATIONS:
         for field_name, raw_value in headers:
@@ -60,17 +93,17 @@ def find(headers: Headers, query: bytes | None, masker: TextMasker, key: bytes) 
                 and field_name.lower() == wanted
                 and (secret := raw_value.strip())
             ):
-                return _authorization(secret, masker, key)
+                return Carrier(AUTHORIZATION, "", secret)
     fields = [(name.decode("latin-1").lower(), value.strip()) for name, value in headers]
     for name, value in fields:
         if name not in ("cookie", "set-cookie") and value and masker.names.rule(name) in _CARRIERS:
-            return _carried("header", name, value, masker, key)
+            return Carrier("header", name, value)
     for pair in (query or b"").split(b"&"):
         raw_name, _, value = pair.partition(b"=")
         name = forms.fully(forms.decoded(raw_name))
         if value and masker.names.rule(name) in _CARRIERS:
-            return _carried("query", name, forms.decoded(value).encode(), masker, key)
-    return _session(fields, masker, key)
+            return Carrier("query", name, forms.decoded(value).encode())
+    return _session(fields, masker)
 
 
 def fingerprint(key: bytes, kind: str, secret: bytes) -> str:
@@ -81,20 +114,24 @@ def fingerprint(key: bytes, kind: str, secret: bytes) -> str:
 
 def _authorization(value: bytes, masker: TextMasker, key: bytes) -> Credential:
     raw_scheme, secret = split_scheme(value)
-    scheme = raw_scheme.decode("latin-1").lower() or "other"
+    scheme = _scheme(raw_scheme)
     stable = _STABLE[scheme].search(secret) if scheme in _STABLE else None
     facts = {"basic": "true"} if scheme == "basic" else _jwt(secret, masker, key)
     return Credential(scheme, fingerprint(key, scheme, stable[1] if stable else secret), facts)
 
 
-def _carried(place: str, name: str, secret: bytes, masker: TextMasker, key: bytes) -> Credential:
-    facts = {"in": place, **_jwt(secret, masker, key)}
-    if _IDENTIFIER.fullmatch(name) and masker.text(name)[1] is None:
-        facts["name"] = name
-    return Credential("api-key", fingerprint(key, "api-key", secret), facts)
+def _scheme(raw: bytes) -> str:
+    return raw.decode("latin-1").lower() or "other"
 
 
-def _session(fields: list[tuple[str, bytes]], masker: TextMasker, key: bytes) -> Credential:
+def _carried(found: Carrier, masker: TextMasker, key: bytes) -> Credential:
+    facts = {"in": found.place, **_jwt(found.secret, masker, key)}
+    if _IDENTIFIER.fullmatch(found.name) and masker.text(found.name)[1] is None:
+        facts["name"] = found.name
+    return Credential("api-key", fingerprint(key, "api-key", found.secret), facts)
+
+
+def _session(fields: list[tuple[str, bytes]], masker: TextMasker) -> Carrier | None:
     for header, value in fields:
         if header != "cookie":
             continue
@@ -102,9 +139,8 @@ def _session(fields: list[tuple[str, bytes]], masker: TextMasker, key: bytes) ->
             raw_name, _, secret = pair.strip().partition(b"=")
             name = raw_name.decode("latin-1")
             if secret and masker.names.rule(name) in _CARRIERS:
-                found = _carried("cookie", name, secret, masker, key)
-                return Credential("cookie", fingerprint(key, "cookie", secret), found.facts)
-    return Credential()
+                return Carrier("cookie", name, secret)
+    return None
 
 
 def _jwt(secret: bytes, masker: TextMasker, key: bytes) -> dict[str, str]:

@@ -26,8 +26,9 @@ ID_BYTES = 16
 CONNECTION_BYTES = 8
 MAX_INT = 2**63 - 1
 MAX_TYPE = 256  # characters of a content type
+OTHER_METHOD = "OTHER"  # no method of HTTP, which are verbs
 MAX_CONNECTIONS = 4096  # whose part of an id is cached
-_UNTIMED = wire.Timing(None, None, None, None)
+UNTIMED = wire.Timing(None, None, None, None)
 
 _PROTOCOLS_BY_VERSION = {b"2": "h2", b"3": "h3"}
 _METHOD = re.compile(rb"[A-Za-z][A-Za-z-]{0,23}")
@@ -111,7 +112,7 @@ class Redactor:
             cluster=provenance.cluster,
             time=began + provenance.offset_ns,
             monotonic=began,
-            protocol=_protocol(exchange),
+            protocol=protocol_of(exchange),
             tls=provenance.tls,
             side=provenance.side,
             connection=self._observed_by(provenance.agent, provenance.boot_id, provenance.connection)[1],
@@ -121,10 +122,10 @@ class Redactor:
             process=provenance.process,
             request=request,
             response=response,
-            timing=_timing(exchange, provenance.offset_ns) if provenance.timed else _UNTIMED,
+            timing=_timing(exchange, provenance.offset_ns) if provenance.timed else UNTIMED,
             consumer=consumer.hints(exchange, request, groups, self._masker, credential, self._key),
             completeness=exchange.completeness.value,
-            upgraded=_upgraded(exchange.upgraded),
+            upgraded=upgraded_of(exchange.upgraded),
             error=None if exchange.error is None else _reason(exchange.error),
             masks=tuple(log.masks),
             masks_left_out=log.left_out,
@@ -146,16 +147,19 @@ class Redactor:
         target = urls.mask_target(request.target, masker, log, connect=request.method == b"CONNECT")
         masks = HeaderMasks(self._headers, log, "", groups)
         headers = masks.masked(request.headers)
+        method = method_of(request.method)
+        if method == OTHER_METHOD:
+            log.rules["method"] += 1
         return wire.Request(
-            method=_method(request.method, log),
-            scheme=target.scheme or _scheme(request) or ("https" if provenance.tls else "http"),
+            method=method,
+            scheme=target.scheme or scheme_of(request) or ("https" if provenance.tls else "http"),
             authority=_authority(request, target.authority, headers, log),
             path=target.path,
             query=target.query,
             headers=headers,
             trailers=masks.masked(request.trailers),
             body=self._body(request, log, "request.body"),
-            content_type=_content_type(headers),
+            content_type=content_type_of(headers),
         ), credentials.find(
             self._headers.unremembered(request.headers), request.target.partition(b"?")[2], masker, self._key
         )
@@ -170,7 +174,7 @@ class Redactor:
             headers=headers,
             trailers=masks.masked(response.trailers),
             body=self._body(response, log, "response.body"),
-            content_type=_content_type(headers),
+            content_type=content_type_of(headers),
             interim=response.interim,
         )
 
@@ -198,14 +202,15 @@ class Redactor:
         return digest.digest()[:ID_BYTES].hex()
 
 
-def _protocol(exchange: Exchange) -> str:
+def protocol_of(exchange: Exchange) -> str:
+    """The record's protocol."""
     if exchange.grpc is not None:
         return "grpc"
     message = exchange.request or exchange.response
     return "h1" if message is None else _PROTOCOLS_BY_VERSION.get(message.version, "h1")
 
 
-def _scheme(request: Request) -> str | None:
+def scheme_of(request: Request) -> str | None:
     """The scheme; HTTP/2 sends it. Values other than http and https would be the peer's free text."""
     return {b"http": "http", b"https": "https"}.get(request.scheme or b"")
 
@@ -217,19 +222,19 @@ def _authority(request: Request, target: bytes | None, headers: wire.Pairs, log:
     return target if target is not None else first(headers, b"host")
 
 
-def _content_type(headers: wire.Pairs) -> str | None:
+def content_type_of(headers: wire.Pairs) -> str | None:
+    """The content type in masked headers."""
     value = first(headers, b"content-type")
     return None if value is None else value.decode("latin-1")[:MAX_TYPE]
 
 
-def _method(method: bytes, log: MaskLog) -> str:
-    if _METHOD.fullmatch(method):
-        return method.decode()
-    log.rules["method"] += 1
-    return "OTHER"
+def method_of(method: bytes) -> str:
+    """The method, unless it is no word."""
+    return method.decode() if _METHOD.fullmatch(method) else OTHER_METHOD
 
 
-def _upgraded(protocol: bytes | None) -> str | None:
+def upgraded_of(protocol: bytes | None) -> str | None:
+    """The protocol that took over, if it is a known one."""
     if protocol is None:
         return None
     name = protocol.decode("latin-1").split(",")[0].strip()

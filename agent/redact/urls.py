@@ -16,7 +16,7 @@ SHORT = 3  # characters of a segment that is not examined
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A masked request target. `scheme` and `authority` are None in origin form."""
+    """A request target. `scheme` and `authority` are None in origin form."""
 
     scheme: str | None
     authority: bytes | None
@@ -29,15 +29,21 @@ def mask_target(raw: bytes, masker: TextMasker, log: MaskLog, *, connect: bool =
     if connect:
         asked = mask_authority(raw, log)
         return Target(None, asked, asked, None)
+    target = split_target(raw)
+    return Target(
+        target.scheme,
+        None if target.authority is None else mask_authority(target.authority, log),
+        mask_path(target.path, masker, log),
+        None if target.query is None else mask_query(target.query, masker, log),
+    )
+
+
+def split_target(raw: bytes) -> Target:
+    """The parts of a target, as sent."""
     absolute = None if raw.startswith(b"/") else _ABSOLUTE.fullmatch(raw)
     scheme, authority = (absolute[1].decode().lower(), absolute[2]) if absolute else (None, None)
     path, mark, query = (absolute[3] if absolute else raw).partition(b"?")
-    return Target(
-        scheme,
-        None if authority is None else mask_authority(authority, log),
-        mask_path(path, masker, log),
-        mask_query(query, masker, log) if mark else None,
-    )
+    return Target(scheme, authority, path, query if mark else None)
 
 
 def mask_authority(raw: bytes, log: MaskLog, where: str = "header", pointer: str = "host") -> bytes:

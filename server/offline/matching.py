@@ -10,11 +10,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from agent.wire import Record
-from server.analysis.inventory import host_of
 from server.analysis.json import JsonObject
 from server.analysis.specs.kinds import Fault, Verdict, severity_of
-from server.analysis.specs.model import Judgement
 from server.offline import policy, reading, scope, spec
+from server.offline.judged_call import JudgedCall, MasksNames
 from server.offline.reading import ReadingError, UntilUnreadable
 from server.offline.reports.failing import DEFAULT, failing
 from server.offline.reports.formats import FORMATS
@@ -68,9 +67,10 @@ def run(parsed: argparse.Namespace) -> int:
     """Returns the exit code: 2 if there is what `--fail-on` lists, 1 if not everything was read."""
     chosen = _format(parsed)
     try:
-        within = _scope(parsed)
-        records = UntilUnreadable(reading.records(parsed.files, reading.options(parsed)))
-        reports = _match(records, within, lines=chosen == LINES)
+        files = reading.unmasked(reading.options(parsed))
+        within = _scope(parsed, files.names)
+        records = UntilUnreadable(reading.unmasked_records(files, parsed.files))
+        reports = _match(records, within, files.names, lines=chosen == LINES)
         if records.error is not None and not records.count:
             raise records.error
         if chosen != LINES:
@@ -105,16 +105,19 @@ def _format(parsed: argparse.Namespace) -> str:
     return parsed.output or (TABLE if sys.stdout.isatty() else LINES)
 
 
-def _scope(parsed: argparse.Namespace) -> TrafficScope:
+def _scope(parsed: argparse.Namespace, names: MasksNames) -> TrafficScope:
     """The specifications, and whose traffic they judge. Raises SpecUnusable."""
     reported = policy.policy(parsed)
     found = spec.specifications(parsed.spec, parsed.spec_root, reported) if parsed.spec else ()
-    return TrafficScope([Document.of(*one) for one in found], parsed.host, parsed.any_host)
+    documents = [Document.of(path, one.naming(names.place)) for path, one in found]
+    return TrafficScope(documents, parsed.host, parsed.any_host)
 
 
-def _match(records: Iterable[Record], within: TrafficScope, lines: bool) -> dict[Path | None, MatchReport]:
-    """Judges every exchange that is not left out; with `lines` prints one for each. Returns a report for each
-    specification; one for None without any.
+def _match(
+    records: Iterable[Record], within: TrafficScope, names: MasksNames, lines: bool
+) -> dict[Path | None, MatchReport]:
+    """Judges every unmasked exchange that is not left out; with `lines` prints one for each. Returns a report
+    for each specification; one for None without any.
     """
     reports: dict[Path | None, MatchReport]
     reports = {one.path: MatchReport() for one in within.documents} or {None: MatchReport()}
@@ -123,23 +126,24 @@ def _match(records: Iterable[Record], within: TrafficScope, lines: bool) -> dict
         if found is None and (within.documents or not within.takes(record)):
             continue
         judgement = found[1].judgement if found else None
-        reports[found[0].path if found else None].add(i, record, judgement)
+        call = JudgedCall(i, record, judgement, names)
+        reports[found[0].path if found else None].add(call)
         if lines:
-            printed = line(i, record, judgement)
+            printed = line(call)
             if found and len(reports) > 1:
                 printed["spec"] = str(found[0].path)
             sys.stdout.write(json.dumps(printed) + "\n")
     return reports
 
 
-def line(i: int, record: Record, judgement: Judgement | None) -> JsonObject:
+def line(call: JudgedCall) -> JsonObject:
     """The printed document of one exchange; without a specification it has no verdict."""
-    request = record.request
+    judgement, path = call.judgement, call.path
     return {
-        "i": i,
-        "method": request.method if request else None,
-        "path": request.path.decode("utf-8", "replace") if request else None,
-        "host": host_of(record),
+        "i": call.i,
+        "method": call.method,
+        "path": path[0].decode("utf-8", "replace") if path else None,
+        "host": call.host,
         "operation": judgement.operation if judgement else None,
         "deprecated": judgement.deprecated if judgement else False,
         "verdict": judgement.verdict if judgement else None,

@@ -1,7 +1,8 @@
-"""Reads files of any format as redacted records, by `spectap-agent read` as a child process.
+"""Reads files of any format: as redacted records by `spectap-agent read` as a child process, or unmasked by
+the agent's code in this process, for a judgement.
 
-Records are not buffered: each is decoded when requested, and the child waits meanwhile. The child's messages
-(unreadable entries, progress) go to standard error unchanged.
+Records are not buffered: each is decoded when requested, and the child waits meanwhile. The agent's messages
+(unreadable entries, progress) go to standard error.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from agent.wire import Record, WireError, decode_record, read_packed
 from server.agent_options import SHAPES, Passed, declare, given
 from server.agent_program import AgentMissing, agent_program
+
+if TYPE_CHECKING:
+    from agent.file_judging import UnmaskedFiles
 
 Item = TypeVar("Item")
 STOP_S = 10.0  # for the child to end after the request
@@ -79,6 +83,30 @@ def packed_records(files: Sequence[Path], arguments: Sequence[str] = ()) -> Gene
             yield from _of_child(["read", *arguments, "--", *map(str, there)])
     except ReadingError as error:
         reasons.append(str(error))
+    if reasons:
+        raise ReadingError("; ".join(reasons))
+
+
+def unmasked(arguments: Sequence[str] = ()) -> UnmaskedFiles:
+    """Reads files in this process, for a judgement of unmasked exchanges. Raises ReadingError."""
+    try:
+        from agent.file_judging import UnmaskedFiles, WrongOption
+    except ModuleNotFoundError as error:
+        raise ReadingError(
+            f"the agent is not installed ({error.name} is missing): set it up with `make setup`"
+        ) from None
+    try:
+        return UnmaskedFiles(arguments)
+    except WrongOption as error:
+        raise ReadingError(str(error)) from None
+
+
+def unmasked_records(reader: UnmaskedFiles, files: Sequence[Path]) -> Generator[Record, None, None]:
+    """The unmasked records of these files, in order. Raises ReadingError like `records`."""
+    there, reasons = found(files)
+    yield from reader.records(there)
+    if not reader.complete:
+        reasons.append("not all files could be read; see the messages above")
     if reasons:
         raise ReadingError("; ".join(reasons))
 

@@ -15,6 +15,7 @@ from agent.events import Chunk, Closed, ConnectionKey, Event, Lost, Opened
 from agent.ledger import Bytes, Ledger
 from agent.pipeline import Pipeline
 from agent.redact.policy import Policy
+from agent.redact.redactor import Redactor
 from agent.sources.content import Header
 from agent.sources.recording import Recording
 from agent.streams.table import Limits
@@ -39,7 +40,7 @@ def pipeline(name: str, ledger: Ledger, limits: Limits | None = None) -> Pipelin
     """The agent's pipeline as `spectap-agent read` configures it for this recording."""
     header, _ = recorded(name)
     origin = Origin(header.agent, header.node, header.cluster)
-    return Pipeline(origin, Policy(), KEY, ledger, limits or Limits())
+    return Pipeline(origin, Policy(), Redactor(Policy(), KEY), ledger, limits or Limits())
 
 
 def records(made: Pipeline, events: Iterable[Event]) -> Iterator[Record]:

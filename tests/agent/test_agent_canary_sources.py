@@ -16,6 +16,7 @@ from agent.pipeline import Pipeline, turns
 from agent.probes import decode
 from agent.probes.abi import parse
 from agent.redact.policy import Policy
+from agent.redact.redactor import Redactor
 from agent.streams.table import Limits
 from agent.views import Origin
 from agent.wire import Record, pack_record
@@ -38,7 +39,7 @@ def _call(document: Any) -> Call:
 
 
 def _captured(calls: list[Call]) -> list[Record]:
-    stages = Pipeline(Origin("a", "n", None), Policy(), bytes(32), Ledger(), Limits())
+    stages = Pipeline(Origin("a", "n", None), Policy(), Redactor(Policy(), bytes(32)), Ledger(), Limits())
     stages.process(Clock(0, "boot"))
     facts = (fact for raw in raw_events(calls) if (fact := decode.fact(*parse(raw))) is not None)
     return [record for turn in turns(facts) for record in stages.process(*turn).records]

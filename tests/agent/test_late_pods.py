@@ -13,6 +13,7 @@ from agent.late_pods import HOLD_NS
 from agent.ledger import Attribution, Exchanges, Ledger
 from agent.pipeline import Pipeline
 from agent.redact.policy import Policy
+from agent.redact.redactor import Redactor
 from agent.streams.table import Limits
 from agent.views import Origin
 from agent.wire import Record, pack_record
@@ -34,7 +35,7 @@ class Node:
     def __init__(self) -> None:
         self.ledger = Ledger()
         origin = Origin("agent-1", "node-1", None)
-        self._pipeline = Pipeline(origin, Policy(), b"k" * 32, self.ledger, Limits())
+        self._pipeline = Pipeline(origin, Policy(), Redactor(Policy(), b"k" * 32), self.ledger, Limits())
 
     def records(self, *events: Event) -> list[Record]:
         return self._pipeline.process(*events).records

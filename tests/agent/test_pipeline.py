@@ -53,11 +53,14 @@ EVENTS: tuple[Event, ...] = (
 )
 
 
+REDACTOR = Redactor(Policy(), b"k" * 32)
+
+
 def records(events: Iterable[Event], ledger: Ledger | None = None) -> list[Record]:
     made = Pipeline(
         Origin("agent-1", "node-1", None),
         Policy(),
-        b"k" * 32,
+        REDACTOR,
         ledger or Ledger(),
         Limits(),
     )
@@ -99,7 +102,7 @@ def test_an_exchange_becomes_one_record_with_its_process_ends_and_wall_clock_tim
 
 def test_a_connection_from_before_capture_is_counted_once_by_its_programs_name() -> None:
     ledger = Ledger()
-    made = Pipeline(Origin("agent-1", "node-1", None), Policy(), b"k" * 32, ledger, Limits())
+    made = Pipeline(Origin("agent-1", "node-1", None), Policy(), REDACTOR, ledger, Limits())
     made.process(*EVENTS)
     assert (made.older_connections, ledger.connections) == ({}, {})
     key = replace(KEY, address=KEY.address + 1)
@@ -113,7 +116,7 @@ def test_a_connection_from_before_capture_is_counted_once_by_its_programs_name()
 
 def test_names_of_programs_with_older_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "MAX_NAMES", 2)
-    made = Pipeline(Origin("agent-1", "node-1", None), Policy(), b"k" * 32, Ledger(), Limits())
+    made = Pipeline(Origin("agent-1", "node-1", None), Policy(), REDACTOR, Ledger(), Limits())
     one = next(event for event in EVENTS if isinstance(event, Chunk))
     for pid in range(1, 6):
         key = replace(KEY, address=pid)
@@ -152,7 +155,7 @@ def test_ends_are_absent_where_nobody_knows_which_is_which() -> None:
 
 
 def test_a_connection_that_is_not_http_is_dismissed_once() -> None:
-    made = Pipeline(Origin("agent-1", "node-1", None), Policy(), b"k" * 32, Ledger(), Limits())
+    made = Pipeline(Origin("agent-1", "node-1", None), Policy(), REDACTOR, Ledger(), Limits())
     greeting = b"220 mail.test ESMTP\r\n"
     first = made.process(chunk(10, Direction.SENT, greeting), chunk(11, Direction.RECEIVED, b"EHLO a\r\n"))
     assert first.dismissed == [Dismissed(KEY, Bytes.NOT_HTTP)]

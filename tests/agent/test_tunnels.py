@@ -23,6 +23,7 @@ from agent.events import (
 from agent.ledger import Bytes, Ledger
 from agent.pipeline import Pipeline
 from agent.redact.policy import Policy
+from agent.redact.redactor import Redactor
 from agent.streams.table import Limits
 from agent.views import Origin
 from agent.wire import Endpoint, Record, pack_record
@@ -65,7 +66,9 @@ class Socket:
 
 
 def read(events: Iterable[Event], ledger: Ledger | None = None) -> list[Record]:
-    pipeline = Pipeline(Origin("agent", "node", None), Policy(), b"k" * 32, ledger or Ledger(), Limits())
+    pipeline = Pipeline(
+        Origin("agent", "node", None), Policy(), Redactor(Policy(), b"k" * 32), ledger or Ledger(), Limits()
+    )
     seen = [ProcessSeen(1, pid, 1, name, None, None) for pid, name in ((CURL, "curl"), (PROXY, "proxy"))]
     records = [
         record for event in (Clock(0, "boot"), *seen, *events) for record in pipeline.process(event).records

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from agent.wire import Record
 from server.analysis.paths import template
 from server.analysis.specs.deviation import DeviationIdentity
-from server.analysis.specs.judging.masks import Masks
 from server.analysis.specs.kinds import Fault, Severity, Verdict, Where, severity_of
 from server.analysis.specs.model import Judgement
+from server.offline.judged_call import JudgedCall
 from server.offline.reports.failing import Failing
 
 MAX_ROWS = 10_000
@@ -64,8 +63,9 @@ class MatchReport:
         self._severities: set[Severity] = set()
         self._rows: dict[DeviationIdentity, ReportRow] = {}
 
-    def add(self, i: int, record: Record, judgement: Judgement | None) -> None:
-        """Counts exchange `i`, which has no judgement without a specification."""
+    def add(self, call: JudgedCall) -> None:
+        """Counts an exchange, which has no judgement without a specification."""
+        judgement = call.judgement
         self.verdicts[judgement.verdict if judgement else None] += 1
         if judgement is None:
             return
@@ -74,8 +74,9 @@ class MatchReport:
             self.faults[judgement.fault, judgement.operation is not None] += 1
         if judgement.operation is not None:
             self.calls.setdefault(judgement.operation, Counter())[judgement.verdict] += 1
-        for row in _rows(i, record, judgement):
-            self._count(row)
+        if judgement.deviations or judgement.deprecated:
+            for row in _rows(call, judgement):
+                self._count(row)
 
     def rows(self) -> list[ReportRow]:
         """The most severe first, then the most frequent."""
@@ -124,15 +125,14 @@ def calls(count: int) -> str:
     return f"{count:,} call{'' if count == 1 else 's'}"
 
 
-def _rows(i: int, record: Record, judgement: Judgement) -> list[ReportRow]:
+def _rows(call: JudgedCall, judgement: Judgement) -> list[ReportRow]:
     described = judgement.operation is not None
-    operation = judgement.operation or _undocumented(record)
-    status = record.response.status if record.response else None
+    operation, status = judgement.operation or _undocumented(call), call.status
 
     def row(
         rule: str, where: Where | None, place: str, verdict: Verdict, severity: Severity, message: str
     ) -> ReportRow:
-        return ReportRow(operation, described, rule, where, place, verdict, severity, message, i, status)
+        return ReportRow(operation, described, rule, where, place, verdict, severity, message, call.i, status)
 
     verdict = Verdict.DEVIATING if described else Verdict.SHADOW
     found = [
@@ -144,8 +144,7 @@ def _rows(i: int, record: Record, judgement: Judgement) -> list[ReportRow]:
     return found
 
 
-def _undocumented(record: Record) -> str:
+def _undocumented(call: JudgedCall) -> str:
     """The method and the provisional template of a call that no operation describes."""
-    if record.request is None:
-        return "?"
-    return f"{record.request.method} {template(record.request.path, Masks(record).segments())}"
+    path = call.path
+    return "?" if path is None else f"{call.method} {template(*path)}"

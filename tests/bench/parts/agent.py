@@ -23,6 +23,7 @@ from agent.pipeline import Pipeline, turns
 from agent.probes import decode
 from agent.probes.abi import parse
 from agent.redact.policy import Policy
+from agent.redact.redactor import Redactor
 from agent.streams.conversation import Dismissed
 from agent.streams.table import Limits
 from agent.views import Origin
@@ -68,7 +69,7 @@ def read(events: list[Event]) -> list[ObservedExchange]:
 
 
 def pipeline() -> Pipeline:
-    made = Pipeline(Origin("agent-1", "node-1", None), Policy(), KEY, Ledger(), Limits())
+    made = Pipeline(Origin("agent-1", "node-1", None), Policy(), Redactor(Policy(), KEY), Ledger(), Limits())
     assert not made.process(Clock(0, "boot")).records
     return made
 

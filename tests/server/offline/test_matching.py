@@ -13,6 +13,7 @@ import pytest
 from server import cli
 from server.analysis.specs.load import load
 from server.offline import reading
+from server.offline.judged_call import JudgedCall
 from server.offline.reports.formats import FORMATS
 from server.offline.reports.locations import SpecFile, SpecReport
 from server.offline.reports.report import MatchReport
@@ -315,9 +316,9 @@ def test_no_output_holds_a_secret(tmp_path: Path, capsys: pytest.CaptureFixture[
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == len(CARRIERS)
     har, key = tmp_path / "traffic.har", tmp_path / "key"
-    specification, report = load(SPEC.encode()), MatchReport()
+    specification, report, names = load(SPEC.encode()), MatchReport(), reading.unmasked().names
     for i, record in enumerate(reading.records([har], [f"--key-file={key}"])):
-        report.add(i, record, specification.match(record))
+        report.add(JudgedCall(i, record, specification.match(record), names))
     file = SpecFile(tmp_path / "openapi.yaml", specification)
     printed = {name: "".join(write([SpecReport(report, file)])) for name, write in FORMATS.items()}
     assert {name for name, text in printed.items() if "token" in text} == FORMATS.keys()

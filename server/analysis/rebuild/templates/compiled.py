@@ -59,13 +59,8 @@ def _takes(given: Template, learnt: Template) -> bool:
 def trie_of(templates: Iterable[Template]) -> Trie[Template]:
     """A trie of templates by segments. Raises ValueError for unpaired braces."""
     trie: Trie[Template] = Trie()
-    every = [(template, _segments(template)) for template in templates]
-    for template, segments in every:
-        trie.leaf(segments, lambda template=template: template)  # type: ignore[misc]
-    for template, segments in every:
-        if template.either:
-            other = [*segments, ""] if segments[-1] else segments[:-1]
-            trie.leaf(other, lambda template=template: template)  # type: ignore[misc]
+    for template in templates:
+        trie.leaf(_segments(template), lambda template=template: template)  # type: ignore[misc]
     return trie
 
 
@@ -76,15 +71,13 @@ def _segments(template: Template) -> list[str | Partial]:
 
 
 def given_template(text: str, spans: frozenset[str], calls: Mapping[str, int]) -> Template:
-    """A template of an existing specification; a slash at its end makes no difference, as in matching."""
+    """A template of an existing specification."""
     parameters = tuple(
         TemplateParameter(name.strip("+*"), ParameterType.STRING, index, 0)
         for index, segment in enumerate(text[1:].split("/"))
         for name in _NAME.findall(segment)
     )
-    return Template(
-        text, parameters, (), tuple(sorted(calls.items())), TemplateOrigin.GIVEN, spans, not spans
-    )
+    return Template(text, parameters, (), tuple(sorted(calls.items())), TemplateOrigin.GIVEN, spans)
 
 
 def _counted(template: Template, more: Template) -> Template:
@@ -110,8 +103,7 @@ def _template(visit: Visit) -> Template:
             texts.append(_literal(step.word))
             before.append(step.word)
     example = tuple(step.example for step in visit.steps)
-    calls = tuple(sorted(visit.calls.items()))
-    return Template("/" + "/".join(texts), tuple(parameters), example, calls, either=visit.either)
+    return Template("/" + "/".join(texts), tuple(parameters), example, tuple(sorted(visit.calls.items())))
 
 
 def _literal(text: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from agent.wire import Request, Response
 from server.analysis.specs.deviation import Deviation
 from server.analysis.specs.judging.fault import PROBE, FaultRuling, settled, settled_undescribed
@@ -15,16 +17,28 @@ MAX_DEVIATIONS = 100
 NOTHING = FaultRuling((), None)
 
 
+NamesPlace = Callable[[Where, str], str]
+
+
+def as_sent(_where: Where, pointer: str) -> str:
+    """The place itself: of a redacted record names are as printable as they were sent."""
+    return pointer
+
+
 class JudgementDraft:
     """Collects deviations, each kind once per place (array items count as one), and reasons for unvalidated
     parts.
     """
 
-    __slots__ = ("_found", "_policy", "_unseen", "bodies", "masks")
+    __slots__ = ("_found", "_names", "_policy", "_unseen", "bodies", "masks")
 
-    def __init__(self, masks: Masks, policy: ReportingPolicy, bodies: JsonBodies) -> None:
+    def __init__(
+        self, masks: Masks, policy: ReportingPolicy, bodies: JsonBodies, names: NamesPlace = as_sent
+    ) -> None:
+        """`names` makes a place in a part of the exchange printable."""
         self.masks = masks
         self.bodies = bodies
+        self._names = names
         self._policy = policy
         self._found: dict[tuple[Kind, Where, str], Deviation] = {}
         self._unseen: dict[str, None] = {}
@@ -40,7 +54,7 @@ class JudgementDraft:
             self.unseen("some header fields were not seen")
             return
         if len(self._found) < MAX_DEVIATIONS:
-            deviation = Deviation.at(kind, where, pointer, message)
+            deviation = Deviation.at(kind, where, self._names(where, pointer), message)
             self._found.setdefault((kind, where, deviation.place), deviation)
 
     def unseen(self, why: str) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from agent.wire import Body
 from server.analysis.specs.load import load
+from server.offline import reading
+from server.offline.judged_call import JudgedCall
 from server.offline.reports.locations import SpecFile, SpecReport
 from server.offline.reports.report import MatchReport
 from tests.server.records import record
@@ -39,12 +41,12 @@ def reported(tmp_path: Path, *paths: str, text: str = SPEC, name: str = "shop.ya
     file = tmp_path / name
     file.write_text(text)
     specification = load(text.encode())
-    report = MatchReport()
+    report, names = MatchReport(), reading.unmasked().names
     for i, path in enumerate(paths):
         one = record(i, path=path)
         assert one.response is not None
         if path.startswith("/pets/"):
             answer = type(one.response)(200, (), (), DEVIATING_BODY, "application/json")
             one = record(i, path=path, response=answer)
-        report.add(i, one, specification.match(one))
+        report.add(JudgedCall(i, one, specification.match(one), names))
     return SpecReport(report, SpecFile(file, specification))

@@ -1,0 +1,122 @@
+"""Records of exchanges as they are, for a command that judges them where it reads them.
+
+A judgement says what differs and where, and holds no value of the exchange; on the values themselves it is
+better than on placeholders. Such a record never leaves the process. Of it three things are masked at once,
+since messages name them: method, host and content type. What else a report names, `PrintableNames` masks
+when it is first printed.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from agent import wire
+from agent.http.messages import Body, BodyState, Exchange, Headers, Request, Response
+from agent.redact import consumer, credentials, redactor, urls
+from agent.redact.bodies import decoded
+from agent.redact.headers import HeaderMasks, HeaderMemory, first
+from agent.redact.mask_log import MaskLog
+from agent.redact.names import Names
+from agent.redact.policy import Policy
+from agent.redact.redactor import Provenance
+from agent.redact.text import TextMasker
+
+MAX_REMEMBERED = 1024  # hosts and content types, since neighbouring exchanges share them
+_EMPTY = wire.Body(0, b"", BodyState.COMPLETE)
+
+
+class Unmasked:
+    """Makes such records. They have no identity, times, fingerprint or sub-operations."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.masker = TextMasker(Names(policy.mask_names, policy.keep_names))
+        self._policy = policy
+        self._headers = HeaderMemory(self.masker, policy)
+        self._authority = lru_cache(MAX_REMEMBERED)(_authority)
+        self._content_type = lru_cache(MAX_REMEMBERED)(self._masked_type)
+
+    def record(
+        self, exchange: Exchange, provenance: Provenance, aggregation_headers: tuple[str, ...] = ()
+    ) -> wire.Record:
+        """The record of `exchange`. Malformed traffic never raises."""
+        asked, answered = exchange.request, exchange.response
+        return wire.Record(
+            "",
+            provenance.agent,
+            provenance.node,
+            provenance.cluster,
+            0,
+            0,
+            redactor.protocol_of(exchange),
+            provenance.tls,
+            provenance.side,
+            "",
+            exchange.ordinal,
+            provenance.client,
+            provenance.server,
+            provenance.process,
+            None if asked is None else self._request(asked, provenance),
+            None if answered is None else self._response(answered),
+            redactor.UNTIMED,
+            wire.Consumer() if asked is None else self._consumer(exchange, asked),
+            exchange.completeness.value,
+            redactor.upgraded_of(exchange.upgraded),
+            fields_unknown=exchange.fields_unknown,
+        )
+
+    def _request(self, request: Request, provenance: Provenance) -> wire.Request:
+        target = urls.split_target(request.target)
+        if request.method == b"CONNECT":
+            target = urls.mask_target(request.target, self.masker, MaskLog(), connect=True)
+        authority = target.authority
+        if authority is None:
+            authority = first(request.headers, b"host") if request.authority is None else request.authority
+        return wire.Request(
+            redactor.method_of(request.method),
+            target.scheme or redactor.scheme_of(request) or ("https" if provenance.tls else "http"),
+            None if authority is None else self._authority(authority),
+            target.path,
+            target.query,
+            request.headers,
+            request.trailers,
+            self._body(request.body, request.headers),
+            self._type_of(request.headers),
+        )
+
+    def _response(self, response: Response) -> wire.Response:
+        return wire.Response(
+            response.status,
+            response.headers,
+            response.trailers,
+            self._body(response.body, response.headers),
+            self._type_of(response.headers),
+            response.interim,
+        )
+
+    def _body(self, body: Body, headers: Headers) -> wire.Body:
+        if body.size == 0 and body.state is BodyState.COMPLETE:
+            return _EMPTY
+        kept = decoded(body, headers, self._policy)
+        shown = kept.data if kept.data or kept.state is BodyState.COMPLETE else None
+        return wire.Body(kept.size, shown, kept.state)
+
+    def _consumer(self, exchange: Exchange, request: Request) -> wire.Consumer:
+        """How the caller proved who it is, and a name that a certificate or a server vouches for."""
+        name = consumer.vouched_name(exchange, request.headers, self.masker)
+        if exchange.caller is not None:
+            return wire.Consumer(credential_scheme=consumer.caller_scheme(exchange.caller), client_name=name)
+        headers = self._headers.unremembered(request.headers)
+        scheme = credentials.scheme(headers, request.target.partition(b"?")[2], self.masker)
+        return wire.Consumer(credential_scheme=scheme, client_name=name)
+
+    def _type_of(self, headers: Headers) -> str | None:
+        raw = first(headers, b"content-type")
+        return None if raw is None else self._content_type(raw)
+
+    def _masked_type(self, raw: bytes) -> str | None:
+        masks = HeaderMasks(self._headers, MaskLog(), "")
+        return redactor.content_type_of(masks.masked(((b"content-type", raw),)))
+
+
+def _authority(raw: bytes) -> bytes:
+    return urls.mask_authority(raw, MaskLog())
