@@ -126,7 +126,7 @@ def _scheme(raw: bytes) -> str:
 
 def _carried(found: Carrier, masker: TextMasker, key: bytes) -> Credential:
     facts = {"in": found.place, **_jwt(found.secret, masker, key)}
-    if _IDENTIFIER.fullmatch(found.name) and masker.text(found.name)[1] is None:
+    if _IDENTIFIER.fullmatch(found.name) and masker.name(found.name)[1] is None:
         facts["name"] = found.name
     return Credential("api-key", fingerprint(key, "api-key", found.secret), facts)
 
@@ -157,7 +157,7 @@ def _jwt(secret: bytes, masker: TextMasker, key: bytes) -> dict[str, str]:
     expiry = claims.get("exp")
     if isinstance(expiry, (int, float)) and 0 <= expiry <= MAX_EXP:
         facts["jwt.exp"] = str(int(expiry))
-    names = [name for name in sorted(claims) if _IDENTIFIER.fullmatch(name) and masker.text(name)[1] is None]
+    names = [name for name in sorted(claims) if _IDENTIFIER.fullmatch(name) and masker.name(name)[1] is None]
     if names:
         facts["jwt.claims"] = " ".join(names[:MAX_CLAIMS])
     subject = claims.get("sub")

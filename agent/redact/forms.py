@@ -79,7 +79,7 @@ def _pair(
     """The masked pair; None if it has no secret."""
     raw_name, equals, raw_value = pair
     name, value = text
-    shown, rule = masker.text(name)
+    shown, rule = masker.name(name)
     if rule is not None:
         masked(shown, rule)
         raw_name = encoded(shown)

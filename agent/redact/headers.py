@@ -41,6 +41,10 @@ KEPT = _listed("""
     x-frame-options x-http-method-override x-powered-by x-ratelimit-limit x-ratelimit-remaining
     x-ratelimit-reset x-request-id x-requested-with
 """)
+_NAME_LISTS = _listed("""
+    access-control-allow-headers access-control-expose-headers access-control-request-headers connection
+    trailer vary
+""")
 SCHEMES = _listed("""
     basic bearer concealed digest dpop gnap hoba mutual negotiate ntlm oauth privatetoken
     scram-sha-1 scram-sha-256 vapid aws4-hmac-sha256 aws4-ecdsa-p256-sha256 apikey api-key token key
@@ -141,7 +145,7 @@ class HeaderMasks:
         if len(name) > MAX_NAME:
             shown, rule = placeholders.filler(len(name)), "long-name"
         elif len(name) > MAX_PLAIN_NAME:
-            shown, rule = self._masker.repeated(raw_name.decode("latin-1"))
+            shown, rule = self._masker.name(raw_name.decode("latin-1"))
         if rule is not None:
             self._log.add(self._header, shown, rule)
             raw_name, name = shown.encode("latin-1", "replace"), shown
@@ -181,6 +185,13 @@ class HeaderMasks:
     def _authority(self, name: str, value: bytes) -> bytes:
         return urls.mask_authority(value, self._log, self._header, name)
 
+    def _names(self, name: str, value: bytes) -> bytes:
+        shown, rule = self._masker.name(value.decode("latin-1"))
+        if rule is None:
+            return self._by_name(name, value)
+        self._log.add(self._header, name, rule)
+        return shown.encode("latin-1", "replace")
+
     def _cookies(self, name: str, value: bytes) -> bytes:
         return b"; ".join(self._cookie_pair(pair.strip()) for pair in value.split(b";"))
 
@@ -201,7 +212,7 @@ class HeaderMasks:
         text = name.decode("latin-1")
         if not equals:
             name, equals, value, text = b"", b"", name, ""
-        elif self._masker.text(text)[1] is not None or not _NAME.fullmatch(name):
+        elif self._masker.name(text)[1] is not None or not _NAME.fullmatch(name):
             text = placeholders.of_text(text)
             name = text.encode("latin-1")
         if value:
@@ -224,6 +235,7 @@ class HeaderMasks:
 _WAYS: dict[str, Callable[[HeaderMasks, str, bytes], bytes]] = {
     **dict.fromkeys(("authorization", "proxy-authorization"), HeaderMasks._credentials),
     **dict.fromkeys(("location", "content-location", "referer"), HeaderMasks._url),
+    **dict.fromkeys(_NAME_LISTS, HeaderMasks._names),
     **dict.fromkeys(("host", "x-forwarded-host"), HeaderMasks._authority),
     "cookie": HeaderMasks._cookies,
     "set-cookie": HeaderMasks._set_cookie,

@@ -56,8 +56,12 @@ class MasksText(Protocol):
         """The text without its secrets, and the rule of the first one."""
         ...
 
+    def name(self, name: str, depth: int = 0) -> tuple[str, str | None]:
+        """A name without its secrets, and the rule of the first one."""
+        ...
+
     def pairs(self, text: str) -> tuple[str, str | None]:
-        """The same, if only pairs of a name and a value can be secrets."""
+        """Like `text`, if only pairs of a name and a value can be secrets."""
         ...
 
 
@@ -151,7 +155,7 @@ class Walk:
         token = match[KEY]
         if (self.suspicion and self.suspicion.of(token)) or any(mark in token for mark in "\\=:/ →⇒"):
             name = unescaped(token)
-            masked, rule = self.masker.text(name, self.depth)
+            masked, rule = self.masker.name(name, self.depth)
             if rule is not None:
                 names = self.masker.names
                 self.open[-1].key = key = Key(masked, names.rule(name) or names.rule(masked), None)

@@ -55,8 +55,8 @@ class _Part:
 
     def masked(self, masker: TextMasker, masked: Masked, rule: str | None) -> bytes:
         """The masked part; `rule`, if given, masks all of it."""
-        shown = masker.text(self.name)[0]
-        odd = next(filter(None, (masker.text(name)[1] for name in self._names)), None)
+        shown = masker.name(self.name)[0]
+        odd = next(filter(None, (masker.name(name)[1] for name in self._names)), None)
         if not self._blank or not self._names or odd is not None:
             masked(shown, odd or "malformed")
             return b"\r\n\r\n" + placeholders.of_bytes(len(self._content))

@@ -42,7 +42,7 @@ _LAST = _rules(
     session="cookie cookies session sessions sid",
     code="pin",
     signature="signature signatures sig",
-    card="iban",
+    card="iban card pan",
 )
 # Ends of names without separators, for names written without any.
 _ENDINGS = _rules(
@@ -59,14 +59,24 @@ _ENDINGS = _rules(
         "privkeys"
     ),
     session="sessionid sessid sessionkey",
-    card="creditcard debitcard cardnumber cardno cardnum securitycode",
+    card="creditcard debitcard cardnumber cardnumbers cardno cardnum securitycode",
     code=(
         "verificationcode authcode authorizationcode accesscode onetimecode recoverycode backupcode mfacode "
-        "pincode otpcode codeverifier recoverycodes backupcodes"
+        "pincode otpcode codeverifier recoverycodes backupcodes devicecode usercode"
     ),
     identity="socialsecurity socialsecuritynumber",
 )
-_WHOLE = _rules(token="tokens assertion", card="card pan", code="devicecode usercode")
+_WHOLE = _rules(token="tokens assertion")
+_SINGULAR = {f"{word}s": word for word in ("card", "cvc", "cvv", "iban", "jwt", "otp", "ssn")}
+# Cards and pans of other kinds, and how many there are.
+_NO_PAYMENT = frozenset(
+    _rules(
+        before=(
+            "adaptive audio business camera flash graphics hero info map max memory min network red report "
+            "score sd sim sound summary time total touch twitter video wild yellow"
+        )
+    )
+)
 # In a path a token may follow these, as in `/reset/…`; elsewhere they are no names of secrets.
 BEFORE_TOKENS = frozenset(("reset", "activate", "verify", "invite"))
 
@@ -87,8 +97,8 @@ ABOUT = frozenset(
 _NEUTRAL = frozenset(
     _rules(
         neutral=(
-            "again b base confirm confirmation current data encrypted hash hashed id ids new number old "
-            "pem plain raw repeat string text value values"
+            "again b base confirm confirmation current data encrypted hash hashed id ids new number "
+            "numbers old pem plain raw repeat string text value values"
         )
     )
 )
@@ -187,6 +197,7 @@ def _innermost(name: str) -> str:
 def _classify_words(found: list[str]) -> str | None:
     if not found or found[-1] in ABOUT:
         return None
+    found = [_SINGULAR.get(word, word) for word in found]
     for word in found:
         if word in _ANYWHERE:
             return _ANYWHERE[word]
@@ -196,7 +207,8 @@ def _classify_words(found: list[str]) -> str | None:
             break
         found.pop()
     if found[-1] in _LAST:
-        return _LAST[found[-1]]
+        rule = _LAST[found[-1]]
+        return None if rule == "card" and not _NO_PAYMENT.isdisjoint(found[-2:-1]) else rule
     joined = "".join(found)
     if joined in _WHOLE:
         return _WHOLE[joined]

@@ -51,6 +51,9 @@ def _points(one: str, other: str) -> int:
 
 _POINTS = {pair: _points(*pair) for pair in product(_KINDS, repeat=2)}
 _SEPARATOR = re.compile(f"[{SEPARATORS}]")
+_HEXADECIMAL_ID = re.compile(
+    r"(?<![A-Za-z0-9])[A-Za-z]{1,4}(?:[0-9a-f]{32,}+|[0-9A-F]{32,}+)(?![A-Za-z0-9])"
+)  # with the letters of its kind before it, such as Twilio's `AC…` and `SK…`
 _ENTROPY_OF = 256  # characters
 
 
@@ -58,7 +61,7 @@ def is_random(text: str) -> bool:
     """Whether `text`, of LENGTH or more ASCII letters, digits and SEPARATORS, has a random part."""
     if text in (text.lower(), text.upper()):
         return False
-    part = _best_part(text)
+    part = _best_part(_HEXADECIMAL_ID.sub("", text))
     in_cases = sum(map(str.isupper, part)), sum(map(str.islower, part))
     return min(in_cases) >= LEAST_OF_CASE and _entropy(part[:_ENTROPY_OF]) >= LEAST_ENTROPY
 

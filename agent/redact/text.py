@@ -33,6 +33,7 @@ class TextMasker:
         self.clean_fragments = CleanFragments(names)
         self.plain_pairs: RepeatCache[bytes] = RepeatCache(MAX_PAIRS)
         self._often: dict[str, tuple[str, str | None]] = {}
+        self._clean_names: RepeatCache[str] = RepeatCache(MAX_REPEATED)
         self._clean: RepeatCache[str] = RepeatCache(MAX_REPEATED)
 
     def text(self, text: str, depth: int = 0) -> tuple[str, str | None]:
@@ -46,6 +47,17 @@ class TextMasker:
         masked, rule = self._scan(text)
         hidden = self._hidden(masked, depth) if _ENCODED.search(masked) else None
         return (masked, rule) if hidden is None else (placeholders.of_text(text), hidden)
+
+    def name(self, name: str, depth: int = 0) -> tuple[str, str | None]:
+        """Like `text`, for the name of a header, parameter or field, which may have lost its case."""
+        if name in self._clean_names.known:
+            return name, None
+        spans = list(values.secrets_in_name(name))
+        masked, rule = self.text(replaced(name, spans) if spans else name, depth)
+        rule = spans[0][2] if spans else rule
+        if rule is None and len(name) <= MAX_REPEATED_LENGTH:
+            self._clean_names.add(name)
+        return masked, rule
 
     def clean(self, text: str) -> bool:
         """Whether a text without structure may be kept: it is short, and no word or shape in it is

@@ -94,11 +94,22 @@ def mask_path(raw: bytes, masker: TextMasker, log: MaskLog) -> bytes:
 def _segment(text: str, before: str, masker: TextMasker) -> tuple[str, str | None]:
     rule = paths.rule(before, text, masker.names) if before else None
     if rule is not None:
-        return placeholders.of_text(text), rule
+        secret = paths.without_type(text)
+        return placeholders.of_text(secret) + text[len(secret) :], rule
     if "@" in text and before.endswith(":"):  # a URL inside the path, split at its slashes
         user, at, host = text.rpartition("@")
         return placeholders.of_text(user) + at + masker.text(host)[0], "shape:user-info"
-    return masker.text(text) if len(text) > SHORT else (text, None)
+    if len(text) <= SHORT:
+        return text, None
+    masked, rule = masker.text(text)
+    return (masked, None) if rule is None else (_with_its_type(text, masked, masker), rule)
+
+
+def _with_its_type(text: str, masked: str, masker: TextMasker) -> str:
+    """A masked segment with the type of file that it ended in, if the rest alone is masked, too."""
+    stem = paths.without_type(text)
+    shown, rule = masker.text(stem)
+    return masked if rule is None else shown + text[len(stem) :]
 
 
 def mask_url(raw: bytes, masker: TextMasker, log: MaskLog, where: str, pointer: str) -> bytes:

@@ -77,6 +77,12 @@ def _key(match: re.Match[str]) -> bool:
     return not match[0].startswith("sk-") or any(map(str.isdigit, match[0]))
 
 
+def _key_in_any_case(match: re.Match[str]) -> bool:
+    """Whether what is a key but for its case is no word: it has digits and ends where a word ends."""
+    following = match.string[match.end() : match.end() + 1]
+    return not following.isalnum() and (match[0][:4].lower() == "akia" or any(map(str.isdigit, match[0])))
+
+
 def _random(match: re.Match[str]) -> bool:
     return random_text.is_random(match[0])
 
@@ -201,6 +207,12 @@ _GATES = {
     for needs in sorted({shape.needs for shape in PATTERNS})
 }
 _RUN_GATES = tuple(gate.encode() for shape in PATTERNS for gate in shape.gates if shape.rule in _IN_RUNS)
+_NAME_GATES = tuple(gate.decode() for gate in _RUN_GATES)
+_IN_NAMES = tuple(
+    (shape.rule, re.compile(shape.pattern.pattern, shape.pattern.flags | re.IGNORECASE))
+    for shape in PATTERNS
+    if shape.rule in _IN_RUNS
+)
 _ANY_RUN_GATE = any_of(_RUN_GATES)
 _DIGITS = bytes(0x30 if 0x30 <= b <= 0x39 else 0x20 for b in range(256))
 _RUNS = bytes(0x61 if b < 0x80 and (chr(b).isalnum() or chr(b) in "_+/=.-") else 0x20 for b in range(256))
@@ -262,6 +274,15 @@ def secrets(text: str) -> Iterator[tuple[int, int, str]]:
             if shape.sure is None or shape.sure(match):
                 start, end = match.span("secret" if "secret" in shape.pattern.groupindex else 0)
                 yield start, end, shape.rule
+
+
+def secrets_in_name(name: str) -> Iterator[tuple[int, int, str]]:
+    """(start, end, rule) of each key and token in a name, in any case: HTTP/2 sends lower case only."""
+    if len(name) < _ROUGH or not _any_in(_NAME_GATES, name.lower()):
+        return
+    for rule, pattern in _IN_NAMES:
+        for match in filter(_key_in_any_case, pattern.finditer(name)):
+            yield *match.span(), rule
 
 
 def _any_in(gates: tuple[str, ...], text: str) -> bool:

@@ -1,7 +1,7 @@
 """The record: one agent's account of an exchange, and what carries it to the server.
 
 The only package of the agent that the server imports. `record` has the fields, `batch` the msgpack form,
-`balance` the sums of a batch's ledger, `residents` the pods of a node.
+`balance` the sums of a batch's ledger, `residents` the pods of a node, `segments` what paths keep.
 """
 
 from __future__ import annotations
@@ -46,3 +46,4 @@ from agent.wire.record import WebSocketHalf as WebSocketHalf
 from agent.wire.record import WebSocketText as WebSocketText
 from agent.wire.residents import Resident as Resident
 from agent.wire.residents import Residents as Residents
+from agent.wire.segments import is_plain as is_plain

@@ -139,15 +139,40 @@ def test_each_word_makes_a_text_suspicious_that_has_it_as_a_name() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["filter[card]", "filter[cardNumber]", "a[b][card]", "payment.card", "payment.card_number", "a[card][0]",
-     "user[pan]", "usage[device_code]"],
-)  # fmt: skip
-def test_a_nested_name_is_known_by_what_it_ends_in(name: str) -> None:
+    [
+        *(
+            "filter[card]",
+            "filter[cardNumber]",
+            "a[b][card]",
+            "payment.card",
+            "payment.card_number",
+            "a[card][0]",
+        ),
+        *("filter_card", "filter-card", "filterCard", "filter:card", "filter/card", "card_1", "gift_card"),
+        *("cards", "cards[0]", "cards[0][number]", "cards.0.number", "cards_0_number", "card_numbers"),
+        *("creditCards[]", "user[pan]", "user_pan", "pan[0]", "usage[device_code]", "filter_user_code"),
+        *("ibans[0]", "cvvs[0]"),
+    ],
+)
+def test_a_name_of_parts_is_known_by_what_it_ends_in(name: str) -> None:
     assert Names().rule(name) is not None
 
 
 @pytest.mark.parametrize(
-    "name", ["card[color]", "cardigan.size", "filter[postcard]", "[card_count]", "[]", "..."]
+    "name",
+    [
+        *("card[color]", "cardigan.size", "filter[postcard]", "[card_count]", "[]", "...", "cardinality"),
+        *(
+            "scorecard",
+            "dashboard_cards_count",
+            "cards[0][name]",
+            "cards_per_page",
+            "total_cards",
+            "discarded",
+        ),
+        *("business_card", "sim-card", "twitter:card", "scoreCard", "yellow_cards", "wildcard", "map_pan"),
+        *("span[0]", "japan", "panel"),
+    ],
 )
-def test_a_nested_name_that_ends_in_something_else_is_not(name: str) -> None:
+def test_a_name_of_parts_that_ends_in_something_else_is_not(name: str) -> None:
     assert Names().rule(name) is None

@@ -59,6 +59,7 @@ def test_random_text_is_missed_no_more_often_than_stated(alphabet: str, length: 
         ("ProjectInviteToken/", ""),
         ("", "/files/ListOfMany/words"),
         ("Key.", ".json"),
+        ("AC0123456789abcdef0123456789abcdef.", ""),
         ("see ", ", please"),
     ],
 )
@@ -104,6 +105,11 @@ def digests(draw: random.Random) -> str:
     return draw.choice(("", "Sha256-", "Layer/")) + draw.randbytes(32).hex()
 
 
+def kind_and_digest(draw: random.Random) -> str:
+    ends = draw.choice(("", ".json", "/Calls.json", f"/Calls/CA{draw.randbytes(16).hex()}"))
+    return draw.choice(("AC", "/2010-04-01/Accounts/SK", "PN")) + draw.randbytes(16).hex() + ends
+
+
 def base32(draw: random.Random) -> str:
     return base64.b32encode(draw.randbytes(20)).decode()
 
@@ -121,6 +127,7 @@ HARMLESS: dict[str, Callable[[], list[str]]] = {
     "words with separators": lambda: made(joined),
     "UUIDs": lambda: made(uuids),
     "digests": lambda: made(digests),
+    "digests behind the letters of a kind": lambda: made(kind_and_digest),
     "base32, which ids are written in": lambda: made(base32),
 }
 

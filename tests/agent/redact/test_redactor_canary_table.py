@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import sys
+from collections.abc import Callable
 from urllib.parse import quote, unquote_to_bytes
 
 import pytest
@@ -300,6 +301,60 @@ CASES: dict[str, tuple[bytes, Exchange]] = {
     "untyped": (WORDY, _sent(b"\xff\0\1" + WORDY, ())),
 }
 
+_AS_NAMES: dict[str, Callable[[bytes], Exchange]] = {
+    "header": lambda name: _header(name, b"1"),
+    "header in words": lambda name: _header(b"x-" + name, b"1"),
+    "trailer": lambda name: exchange(request(trailers=((name, b"1"),))),
+    "cookie": lambda name: _header(b"cookie", name + b"=1"),
+    "set-cookie": lambda name: _answer((b"set-cookie", name + b"=1")),
+    "names of headers": lambda name: _answer((b"vary", b"accept, " + name)),
+    "query": lambda name: _target(b"/a?" + name + b"=1"),
+    "query without value": lambda name: _target(b"/a?" + name),
+    "form": lambda name: _sent(name + b"=1", FORM),
+    "json": lambda name: _sent(b'{"a": {"' + name + b'": 1}}'),
+    "json in a string": lambda name: _sent(_dumped({"a": {name.decode(): 1}}, 2)),
+    "multipart": lambda name: _part(_named(name), b"x"),
+}
+_NAMES = {
+    "aws": AWS.lower(),
+    "github": GITHUB.upper(),
+    "google": GOOGLE.lower(),
+    "stripe": STRIPE.lower(),
+    "jwt": JWT.lower(),
+}
+CASES |= {
+    f"{key} in another case as a name: {place}": (name, made(name))
+    for place, made in _AS_NAMES.items()
+    for key, name in _NAMES.items()
+}
+_BEHIND_NAMES: dict[str, Callable[[bytes], Exchange]] = {
+    "query": lambda name: _target(b"/a?" + name + b"=" + WORDY),
+    "form": lambda name: _sent(name + b"=" + WORDY, FORM),
+    "json": lambda name: _sent(b'{"' + name + b'": "' + WORDY + b'"}'),
+    "multipart": lambda name: _part(_named(name), WORDY),
+}
+CASES |= {
+    f"{name.decode()}, {place}": (WORDY, made(name))
+    for name in (
+        b"filter_card",
+        b"cards[0]",
+        b"card_1",
+        b"cards[0][number]",
+        b"user-pan",
+        b"pay.cards.0.number",
+    )
+    for place, made in _BEHIND_NAMES.items()
+}
+CASES |= {
+    "json, cards": (WORDY, _sent(b'{"cards": [{"number": "' + WORDY + b'"}]}')),
+    "path, named, with a type": (WORDY, _target(b"/password/" + WORDY + b".json")),
+    "path, by shape, with a type": (GITHUB, _target(b"/a/" + GITHUB + b".json")),
+    "path, a token without signature": (
+        JWT.rpartition(b".")[0],
+        _target(b"/a/" + JWT.rpartition(b".")[0] + b".json"),
+    ),
+    "json, path with a type": (WORDY, _sent(b'{"p": "/password/' + WORDY + b'.json"}')),
+}
 CASES |= {
     f"{kind}, {name}": (WORDY, _sent(json.dumps(made(WORDY.decode())).encode()))
     for kind, documents in CLASSES.items()

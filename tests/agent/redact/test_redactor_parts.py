@@ -142,6 +142,18 @@ def test_each_masked_header_and_cookie_is_named() -> None:
             ("http", b"api.example", b"/a", b"mail=x&pwd=redacted@redacted.invalid", {("query", "pwd")}),
         ),
         (b"/token/4711/x", ("http", b"api.example", b"/token/0000/x", None, {("path", "1")})),
+        (b"/token/a-4711.json", ("http", b"api.example", b"/token/redacted.json", None, {("path", "1")})),
+        (b"/token/.json", ("http", b"api.example", b"/token/redacted", None, {("path", "1")})),
+        (
+            b"/a/ghp_16C7e42F292c6912E7710c838347Ae178B4a.xml",
+            ("http", b"api.example", b"/a/redacted" + 120 * b"x" + b".xml", None, {("path", "1")}),
+        ),
+        (
+            b"/Auth/Calls/CredentialLists.json",
+            ("http", b"api.example", b"/Auth/Calls/CredentialLists.json", None, set()),
+        ),
+        (b"/cards/4711", ("http", b"api.example", b"/cards/4711", None, set())),
+        (b"/card/4711", ("http", b"api.example", b"/card/0000", None, {("path", "1")})),
         (b"/password/reset", ("http", b"api.example", b"/password/reset", None, set())),
         (b"/reset/4711", ("http", b"api.example", b"/reset/4711", None, set())),
         (

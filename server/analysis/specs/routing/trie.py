@@ -14,6 +14,8 @@ from itertools import islice
 from typing import Generic, TypeVar
 from urllib.parse import unquote_to_bytes
 
+from agent.wire import is_plain
+
 T = TypeVar("T")
 MAX_SPAN = 64  # segments that a parameter takes unless it ends its template
 
@@ -222,10 +224,12 @@ def _fits(
 def _choices(
     node: _Node[T], segment: str, masked: bool, literally: bool = True
 ) -> list[tuple[_Node[T], bool]]:
-    """The children that take this segment, and whether their parameter may take more."""
+    """The children that take this segment, and whether their parameter may take more. A masked segment was no
+    plain word.
+    """
     choices: list[tuple[_Node[T], bool]] = []
     if masked and literally:
-        choices += [(below, False) for below in node.literals.values()]
+        choices += [(below, False) for literal, below in node.literals.items() if not is_plain(literal)]
     elif not masked and segment in node.literals:
         choices.append((node.literals[segment], False))
     choices += [

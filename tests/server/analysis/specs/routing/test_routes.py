@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from agent.wire import Mask
 from server.analysis.specs.routing.routes import segments_of, template_segments
 from server.analysis.specs.routing.trie import Partial, Trie, parse_segment
+from tests.agent.redact import redaction
 from tests.server.analysis.specs.spec_calls import PATIENT, call, found, operation, parameter, spec
 
 TEMPLATES = [
@@ -141,9 +143,7 @@ def test_equal_templates_share_their_methods() -> None:
 
 
 def test_a_masked_segment_makes_no_shadow_of_what_it_may_have_been() -> None:
-    judge = spec(
-        {"/token/refresh": {"get": operation()}, "/token/refresh/all/{n}": {"get": operation()}}
-    ).match
+    judge = spec({"/token/2fa": {"get": operation()}, "/token/2fa/all/{n}": {"get": operation()}}).match
     masks = [Mask("path", "1", "name")]
     assert judge(call(path=b"/token/rrrr", masks=masks)).verdict == "unjudged"
     assert judge(call(path=b"/token/rrrr/all/1", masks=masks)).verdict == "unjudged"
@@ -354,15 +354,44 @@ def test_a_masked_segment_that_only_one_template_can_take_as_a_parameter_is_judg
         {
             "/keys/{sid}.json": {"get": operation(parameters=keys)},
             "/calls/{sid}.json": {"get": operation(parameters=keys)},
-            "/calls/count.json": {"get": operation()},
+            "/calls/2nd.json": {"get": operation()},
         }
     ).match
     masks = [Mask("path", "1", "name")]
-    masked = judge(call(path=b"/keys/xxxx", masks=masks))
+    masked = judge(call(path=b"/keys/xxxx", masks=masks))  # as agents masked before they kept the type
     assert (masked.operation, masked.verdict) == ("GET /keys/{sid}.json", "conforming")
     assert judge(call(path=b"/calls/xxxx", masks=masks)).verdict == "unjudged"
     assert judge(call("PUT", b"/keys/xxxx", masks=masks)).verdict == "unjudged"
     assert judge(call(path=b"/keys/xxxx")).verdict == "shadow"
+
+
+def test_a_masked_segment_was_no_plain_word_that_the_document_knows() -> None:
+    templates = ("/tokens/{id}", "/tokens/revoke", "/tokens/2fa/{id}", "/tokens/mine/{id}")
+    judge = spec({template: {"get": operation()} for template in templates}).match
+    masks = [Mask("path", "1", "name")]
+    assert judge(call(path=b"/tokens/xxxx", masks=masks)).operation == "GET /tokens/{id}"
+    assert judge(call(path=b"/tokens/xxxx/7", masks=masks)).verdict == "unjudged"
+
+
+TWILIO = (
+    "/2010-04-01/Accounts/{AccountSid}.json",
+    "/2010-04-01/Accounts/{AccountSid}/SigningKeys.json",
+    "/2010-04-01/Accounts/{AccountSid}/SigningKeys/{Sid}.json",
+    "/2010-04-01/Accounts/{AccountSid}/SIP/CredentialLists/{ListSid}/Credentials/{Sid}.json",
+    "/2010-04-01/Accounts/{AccountSid}/SIP/Domains/{DomainSid}/Auth/Calls/CredentialListMappings.json",
+    "/2010-04-01/Accounts/{AccountSid}/SIP/Domains/{DomainSid}/Auth/Calls/CredentialListMappings/{Sid}.json",
+    "/2010-04-01/Accounts/{AccountSid}/SIP/Domains/{DomainSid}/Auth/Registrations/CredentialListMappings.json",
+)
+
+
+@pytest.mark.parametrize("template", TWILIO)
+def test_operations_below_names_of_secrets_are_judged_after_redaction(template: str) -> None:
+    judge = spec({one: {"get": operation()} for one in TWILIO}).match
+    sids = random.Random(template)
+    sent = re.sub(r"\{[^}]+\}", lambda _: f"SK{sids.getrandbits(128):032x}", template)
+    redacted = redaction.record(redaction.request(sent.encode(), method=b"GET"), redaction.response())
+    judged = judge(redacted)
+    assert (judged.operation, judged.verdict) == (f"GET {template}", "conforming")
 
 
 @pytest.mark.parametrize(
