@@ -11,7 +11,7 @@ from server.api import models, render
 from server.api.context import Here
 from server.api.gate import TokenRole, require
 from server.api.known import MOVED, KnownApi, check_id
-from server.api.paging import DEFAULT_LIMIT, After, Limit, Narrow, Specified, decode, page
+from server.api.paging import DEFAULT_LIMIT, After, ApiFilters, Limit, OperationFilters, decode, page
 from server.services.inventory import OperationState
 
 router = APIRouter(
@@ -21,14 +21,10 @@ router = APIRouter(
 
 @router.get("")
 def list_apis(
-    here: Here,
-    narrow: Narrow,
-    specified: Specified = None,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: After = None,
+    here: Here, filters: ApiFilters, limit: Limit = DEFAULT_LIMIT, cursor: After = None
 ) -> models.Page[models.Api]:
     """APIs, most recently called first."""
-    return page(here.inventory.apis(narrow.specified(specified), limit, decode(cursor)), render.api)
+    return page(here.inventory.apis(filters, limit, decode(cursor)), render.api)
 
 
 @router.get("/{id}", responses=MOVED)
@@ -44,7 +40,7 @@ def list_operations(
     here: Here,
     id: str,
     api: KnownApi,
-    narrow: Narrow,
+    filters: OperationFilters,
     state: Annotated[
         OperationState | None,
         Query(
@@ -59,4 +55,4 @@ def list_operations(
     after = decode(cursor)
     if state is OperationState.UNUSED:
         return page(here.inventory.unused(api, limit, after), partial(render.unused, id))
-    return page(here.inventory.operations(api, narrow, state, limit, after), render.operation)
+    return page(here.inventory.operations(filters, state, limit, after, api), render.operation)

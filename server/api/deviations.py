@@ -12,17 +12,19 @@ from server.api import models, render
 from server.api.context import Here
 from server.api.gate import TokenRole, require
 from server.api.known import MOVED, KnownApi
-from server.api.paging import DEFAULT_LIMIT, After, Limit, Narrow, StateAsked, decode, page
+from server.api.paging import DEFAULT_LIMIT, After, DeviationFilters, Limit, decode, page
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(TokenRole.ADMIN))], tags=["deviations"])
 
 
 @router.get("/deviations")
 def list_deviations(
-    here: Here, narrow: Narrow, state: StateAsked = "", limit: Limit = DEFAULT_LIMIT, cursor: After = None
+    here: Here, filters: DeviationFilters, limit: Limit = DEFAULT_LIMIT, cursor: After = None
 ) -> models.Page[models.StoredDeviation]:
-    """Deviations from the specifications, once each, most recently seen first."""
-    return page(here.deviations.listed(narrow, state, limit, decode(cursor)), render.deviation)
+    """Deviations from the specifications, once each, most recently seen first; without ignored ones, unless
+    `state` asks for them.
+    """
+    return page(here.deviations.listed(filters, limit, decode(cursor)), render.deviation)
 
 
 @router.post("/deviations/{id}/ignore", status_code=204)

@@ -7,17 +7,17 @@ from fastapi import APIRouter, Depends
 from server.api import exchange_models, models, render
 from server.api.context import Here
 from server.api.gate import TokenRole, require
-from server.api.paging import DEFAULT_LIMIT, After, Limit, Narrow, decode, page
+from server.api.paging import DEFAULT_LIMIT, After, ExchangeFilters, Limit, decode, page
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(TokenRole.ADMIN))], tags=["exchanges"])
 
 
 @router.get("/exchanges")
 def list_exchanges(
-    here: Here, narrow: Narrow, limit: Limit = DEFAULT_LIMIT, cursor: After = None
+    here: Here, filters: ExchangeFilters, limit: Limit = DEFAULT_LIMIT, cursor: After = None
 ) -> models.Page[exchange_models.Exchange]:
     """Exchanges, newest first. A page may have fewer than `limit` if bodies are large; follow `next`."""
-    return page(here.exchanges.listed(narrow, limit, decode(cursor)), render.exchange)
+    return page(here.exchanges.listed(filters, limit, decode(cursor)), render.exchange)
 
 
 @router.get("/exchanges/{id}")

@@ -5,16 +5,22 @@ from __future__ import annotations
 import base64
 import binascii
 import struct
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from http import HTTPStatus
+from inspect import Parameter, Signature
 from typing import Annotated, Literal, TypeVar
 
 from fastapi import Depends, Query
 
 from server.api import models
 from server.api.errors import Problem
-from server.services.narrowing import Cursor, Filters, Narrowing
+from server.query.errors import BadValue, QueryError
+from server.query.fields import FIELDS, ListName, QueryField, fields_of
+from server.query.filtering import both, from_parameters, parsed
+from server.query.language import MAX_LENGTH
+from server.query.moments import moment
+from server.services.narrowing import Cursor, Filters
 from server.store.rows import Listed
 
 R = TypeVar("R")
@@ -22,7 +28,6 @@ T = TypeVar("T")
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Items on this page.")]
 After = Annotated[str | None, Query(description="`next` of the previous page.", max_length=100)]
@@ -39,12 +44,12 @@ def decode(text: str | None) -> Cursor | None:
     if text is None:
         return None
     try:
-        time, number = struct.unpack(">QQ", base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        key, number = struct.unpack(">QQ", base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (binascii.Error, struct.error, ValueError):
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "query.cursor: not a cursor of this server") from None
-    if max(time, number) >= 2**63:
+    if max(key, number) >= 2**63:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "query.cursor: not a cursor of this server")
-    return time, number
+    return key, number
 
 
 def page(listed: Listed[R], shown: Callable[[R], T]) -> models.Page[T]:
@@ -53,66 +58,59 @@ def page(listed: Listed[R], shown: Callable[[R], T]) -> models.Page[T]:
     return models.Page(items=[shown(row) for row in listed.rows], next=following)
 
 
-Since = Annotated[datetime | None, Query(description="RFC 3339; inclusive.")]
+DESCRIBED = "May be repeated: any of the values."
 
 
-def narrowed(
-    api: Annotated[str | None, Query(description="An API's id.", max_length=100)] = None,
-    method: Annotated[str | None, Query(max_length=32)] = None,
-    path_prefix: Annotated[
+QUERY = Parameter(
+    "q",
+    Parameter.KEYWORD_ONLY,
+    default=None,
+    annotation=Annotated[
         str | None,
-        Query(description="The start of an operation's template or an exchange's path.", max_length=2000),
-    ] = None,
-    status: Annotated[
-        str | None, Query(description="Such as 404, or 4xx.", pattern=r"^(\d{3}|\dxx)?$")
-    ] = None,
-    verdict: Annotated[str | None, Query(max_length=32)] = None,
-    consumer: Annotated[str | None, Query(description="A consumer's name.", max_length=300)] = None,
-    namespace: Place = None,
-    workload: Place = None,
-    cluster: Place = None,
-    pod: Annotated[str | None, Query(description="A pod's name.", max_length=300)] = None,
-    image: Annotated[
-        str | None, Query(description="An image as pods name it, or its digest.", max_length=600)
-    ] = None,
-    since: Since = None,
-    until: Annotated[datetime | None, Query(description="RFC 3339; exclusive.")] = None,
-    new_since: Annotated[
-        datetime | None, Query(description="RFC 3339: first seen at or after this. Of exchanges: their time.")
-    ] = None,
-) -> Narrowing:
-    """The filters of every list, as a dependency. An empty one, as sent by forms, counts as absent."""
-    filters = Filters(
-        method=method or None,
-        path_prefix=path_prefix or None,
-        status=int(status) if status and status.isdecimal() else None,
-        status_class=int(status[0]) if status and status.endswith("xx") else None,
-        verdict=verdict or None,
-        consumer=consumer or None,
-        namespace=namespace or None,
-        workload=workload or None,
-        cluster=cluster or None,
-        pod=pod or None,
-        image=image or None,
-        since=nanoseconds(since),
-        until=nanoseconds(until),
-        new_since=nanoseconds(new_since),
-    )
-    return Narrowing(api or None, filters)
+        Query(
+            description="A query, such as `status:5xx -consumer:legacy* took:>500ms refund`: all its terms.",
+            max_length=MAX_LENGTH,
+        ),
+    ],
+)
 
 
-Narrow = Annotated[Narrowing, Depends(narrowed)]
-Specified = Annotated[
-    bool | None, Query(description="true: APIs with a specification; false: those without.")
-]
-StateAsked = Annotated[
-    str,
-    Query(
-        alias="state",
-        pattern="^(|open|accepted|ignored|all)$",
-        description="Default: all except ignored ones.",
-    ),
-]
+def _parameter(field: QueryField) -> Parameter:
+    """A filter as a parameter of a route."""
+    more = f" Such as {field.example}. {DESCRIBED}" if field.read else f" Such as {field.example}."
+    annotation = Annotated[list[str] | None, Query(description=f"{field.meaning}.{more}")]
+    return Parameter(field.name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _narrowed(of: ListName) -> Callable[..., Filters]:
+    """A dependency: the filters that a request asks of a list. It raises Problem (422)."""
+
+    def filters(*, q: str | None, **asked: list[str] | None) -> Filters:
+        given = {name: values for name, values in asked.items() if values}
+        now = time.time_ns()
+        try:
+            by_parameters = from_parameters(of, given, now)
+        except QueryError as error:
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"query.{error}") from None
+        try:
+            return both(by_parameters, parsed(of, q or "", now))
+        except QueryError as error:
+            raise Problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY, f"query.q: {error}", position=error.position
+            ) from None
+
+    parameters = [QUERY, *map(_parameter, fields_of(of).values())]
+    signature = Signature(parameters, return_annotation=Filters)
+    vars(filters)["__signature__"] = signature  # FastAPI reads the parameters from there
+    return filters
+
+
+ApiFilters = Annotated[Filters, Depends(_narrowed(ListName.APIS))]
+OperationFilters = Annotated[Filters, Depends(_narrowed(ListName.OPERATIONS))]
+DeviationFilters = Annotated[Filters, Depends(_narrowed(ListName.DEVIATIONS))]
+ExchangeFilters = Annotated[Filters, Depends(_narrowed(ListName.EXCHANGES))]
+
+
 CalledState = Annotated[
     Literal["", "shadow", "zombie"],
     Query(
@@ -121,15 +119,16 @@ CalledState = Annotated[
         " that were called.",
     ),
 ]
-MAX_NS = 2**63 - 1  # the store's largest time: the year 2262
 
 
-def nanoseconds(moment: datetime | None) -> int | None:
-    """The time in ns, within what the store holds; without a zone it is UTC."""
-    if moment is None:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    since = moment - EPOCH
-    ns = (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000
-    return min(max(0, ns), MAX_NS)
+def _since(
+    since: Annotated[str | None, Query(description=f"{FIELDS['since'].meaning}.", max_length=100)] = None,
+) -> int | None:
+    """A dependency: a time in ns. It raises Problem (422)."""
+    try:
+        return moment(since, time.time_ns()) if since else None
+    except BadValue as error:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"query.since: {error}") from None
+
+
+Since = Annotated[int | None, Depends(_since)]

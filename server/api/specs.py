@@ -13,7 +13,7 @@ from server.api.bundles import BODY, MAX_SPEC, sent
 from server.api.context import Here
 from server.api.gate import TokenRole, require
 from server.api.known import MOVED, check_id
-from server.api.paging import DEFAULT_LIMIT, After, Limit, Place, Since, decode, nanoseconds, page
+from server.api.paging import DEFAULT_LIMIT, After, Limit, Place, Since, decode, page
 from server.fetching import fetched, usable
 from server.services.attaching import AttachTarget
 from server.services.sent import Sent
@@ -102,7 +102,7 @@ async def try_spec(
     """Judges an API's stored exchanges by a proposed document: the calls that it would break, their
     consumers, and the breaking changes of which nobody makes use. Nothing is stored.
     """
-    target = TryoutTarget(api, host, base_path, nanoseconds(since), exchanges)
+    target = TryoutTarget(api, host, base_path, since, exchanges)
     return await here.read_document(here.tryouts.of, await sent(request, root), target)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
-from collections.abc import Callable, Iterator
-from datetime import datetime
+import time
+from collections.abc import Iterator
+from functools import partial
 from importlib.metadata import version
 from itertools import chain, islice
 from pathlib import Path
@@ -18,46 +18,37 @@ from server.offline import remote
 from server.offline.exported import ExportedExchange
 from server.offline.files import replacing
 from server.offline.har import entry_of
-from server.offline.remote import AddressError, Remote, RemoteError
+from server.offline.remote import AddressError, Params, Remote, RemoteError
+from server.query.errors import QueryError
+from server.query.fields import ListName, fields_of
+from server.query.filtering import from_parameters, parsed
 
 EXIT_ERROR, EXIT_USAGE = 1, 64
 _json = Encoder().encode
-FILTERS = {
-    "--api": "an API's id",
-    "--method": "such as GET",
-    "--path-prefix": "prefix of the path",
-    "--status": "such as 404, or 4xx",
-    "--verdict": "such as deviating",
-    "--consumer": "name of the consumer",
-    "--namespace": "of either end",
-    "--workload": "of either end",
-    "--cluster": "of the agents",
-    "--pod": "of either end",
-    "--image": "of either end, by name or digest",
-    "--since": "RFC 3339, inclusive",
-    "--until": "RFC 3339, exclusive",
-}
+FILTERS = fields_of(ListName.EXCHANGES)
 
 
 def time_of(text: str) -> str:
-    """An RFC 3339 time, unchanged. Raises ArgumentTypeError."""
+    """A time of a query, unchanged. Raises ArgumentTypeError."""
+    return _checked("since", text)
+
+
+def _checked(name: str, text: str) -> str:
+    """A value of a filter, unchanged. Raises ArgumentTypeError."""
     try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        reason = f"{text!r} is not an RFC 3339 time, such as 2026-03-01T12:00:00Z"
-        raise argparse.ArgumentTypeError(reason) from None
+        from_parameters(ListName.EXCHANGES, {name: [text]}, time.time_ns())
+    except QueryError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} {error.reason}") from None
     return text
 
 
-def _status(text: str) -> str:
-    if re.fullmatch(r"(\d{3}|\dxx)?", text, re.ASCII) is None:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is neither a status, such as 404, nor a class, such as 4xx"
-        )
+def query_of(text: str) -> str:
+    """A query of exchanges, unchanged. Raises ArgumentTypeError."""
+    try:
+        parsed(ListName.EXCHANGES, text, time.time_ns())
+    except QueryError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
     return text
-
-
-CHECKS: dict[str, Callable[[str], str]] = {"--status": _status, "--since": time_of, "--until": time_of}
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -71,21 +62,31 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     remote.add_options(parser, "admin")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: standard output")
-    for name, text in FILTERS.items():
-        check = CHECKS.get(name, str)
-        parser.add_argument(name, metavar="TEXT", type=check, help=f"export only matching exchanges: {text}")
+    parser.add_argument(
+        "-q", "--query", type=query_of, help="export only exchanges that match, such as 'status:5xx since:1h'"
+    )
+    for name, field in FILTERS.items():
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            metavar="TEXT",
+            type=partial(_checked, name),
+            action="append",
+            help=f"export only matching exchanges: {field.meaning}; such as {field.example}",
+        )
     parser.set_defaults(run=run)
 
 
-def run(parsed: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Returns the exit code: 1 if not everything could be read or written."""
-    names = [name.removeprefix("--").replace("-", "_") for name in FILTERS]
-    filters = {name: value for name in names if (value := getattr(parsed, name)) is not None}
+    asked = {**{name: getattr(arguments, name) for name in FILTERS}, "q": arguments.query}
+    filters = {name: value for name, value in asked.items() if value is not None}
     try:
-        with remote.connected(parsed) as server:
+        with remote.connected(arguments) as server:
             found = _begun(exchanges(server, filters))
             count = (
-                write(found, sys.stdout.buffer) if parsed.output is None else write_file(found, parsed.output)
+                write(found, sys.stdout.buffer)
+                if arguments.output is None
+                else write_file(found, arguments.output)
             )
     except AddressError as error:
         sys.stderr.write(f"spectap export: {error}\n")
@@ -95,8 +96,8 @@ def run(parsed: argparse.Namespace) -> int:
     except (RemoteError, OSError) as error:
         sys.stderr.write(f"spectap export: {error}\n")
         return EXIT_ERROR
-    if parsed.output is not None:
-        sys.stderr.write(f"{count:,} exchanges in {parsed.output}\n")
+    if arguments.output is not None:
+        sys.stderr.write(f"{count:,} exchanges in {arguments.output}\n")
     return 0
 
 
@@ -106,7 +107,7 @@ def _begun(found: Iterator[ExportedExchange]) -> Iterator[ExportedExchange]:
     return chain(first, found)
 
 
-def exchanges(server: Remote, filters: dict[str, str]) -> Iterator[ExportedExchange]:
+def exchanges(server: Remote, filters: Params) -> Iterator[ExportedExchange]:
     """All exchanges that match the filters, newest first, page by page. Raises RemoteError."""
     yield from server.items("/exchanges", filters)
 

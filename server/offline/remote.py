@@ -22,7 +22,8 @@ PAUSE_S = 0.5
 ANSWER_S = 60.0
 PAGE = 200  # items
 _page = Decoder(dict[str, Any]).decode
-NO_PARAMS: Mapping[str, str] = MappingProxyType({})
+Params = Mapping[str, str | list[str]]
+NO_PARAMS: Params = MappingProxyType({})
 MOST_DETAIL = 500  # characters of the server's message
 CHECK = "check --server and whether the server is running"
 LATER = frozenset({429, 500, 502, 503, 504})
@@ -121,11 +122,11 @@ class Remote:
         """Sends a request. Raises RemoteError. The request may arrive twice."""
         return self._done(self._http.build_request(method, path, content=content, headers=headers))
 
-    def get(self, path: str, params: Mapping[str, str]) -> httpx.Response:
+    def get(self, path: str, params: Params) -> httpx.Response:
         """Requests `path`. Raises RemoteError."""
         return self._done(self._http.build_request("GET", path, params=params))
 
-    def items(self, path: str, params: Mapping[str, str] = NO_PARAMS) -> Iterator[Any]:
+    def items(self, path: str, params: Params = NO_PARAMS) -> Iterator[Any]:
         """All items of a list, page by page. Raises RemoteError."""
         cursor: dict[str, str] = {}
         while True:

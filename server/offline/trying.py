@@ -50,7 +50,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     for option, (metavar, text) in TARGET.items():
         parser.add_argument(option, metavar=metavar, help=text)
     parser.add_argument(
-        "--since", type=time_of, metavar="TIME", help="replay only exchanges from this time on: RFC 3339"
+        "--since",
+        type=time_of,
+        metavar="TIME",
+        help="replay only exchanges from this time on: RFC 3339, or such as 1h",
     )
     parser.add_argument(
         "--exchanges",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.services.errors import NotFound
-from server.services.narrowing import Cursor, Narrowing
+from server.services.narrowing import Cursor
 from server.services.proposals import Proposals
 from server.store.filters import DeviationsShown, Filters
 from server.store.reader import Reader
@@ -16,13 +16,6 @@ from server.store.rows import ApiRow, DeviationRow, DeviationState, KnownDeviati
 from server.store.store import Store
 from server.store.unit import Unit
 from server.store.values import DeviationDecision
-
-STATES: dict[str, DeviationState | DeviationsShown] = {
-    "": DeviationsShown.OPEN_OR_ACCEPTED,
-    "all": DeviationsShown.ALL,
-    **{state.value: state for state in DeviationState},
-}
-"""The `state` of a list → its filter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +44,10 @@ class Deviations:
         self._judge_again = judge_again
         self._clock = clock
 
-    def listed(
-        self, narrowing: Narrowing, state: str, limit: int, after: Cursor | None
-    ) -> Listed[DeviationRow]:
-        """Deviations, each once, most recently seen first. `state` is a key of STATES."""
+    def listed(self, filters: Filters, limit: int, after: Cursor | None) -> Listed[DeviationRow]:
+        """Deviations, each once, most recently seen first."""
         with self._store.reading() as reader:
-            filters = narrowing.resolved(reader)
-            if filters is None:
-                return Listed()
-            return reader.deviations.listed(replace(filters, state=STATES[state]), limit, after)
+            return reader.deviations.listed(filters, limit, after)
 
     def reviewed(self, id: str) -> Reviewed:
         """A deviation for its page. Raises NotFound."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from server.services.errors import NotFound
-from server.services.narrowing import Cursor, Narrowing
+from server.services.narrowing import Cursor, Filters
 from server.store.reader import Reader
 from server.store.rows import ApiRow, ExchangeRow, Listed
 from server.store.store import Store
@@ -25,11 +25,10 @@ class StoredExchanges:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def listed(self, narrowing: Narrowing, limit: int, after: Cursor | None) -> Listed[ExchangeRow]:
+    def listed(self, filters: Filters, limit: int, after: Cursor | None) -> Listed[ExchangeRow]:
         """Exchanges, newest first; fewer than `limit` if bodies are large."""
         with self._store.reading() as reader:
-            filters = narrowing.resolved(reader)
-            return Listed() if filters is None else reader.exchanges.listed(filters, limit, after)
+            return reader.exchanges.listed(filters, limit, after)
 
     def one(self, id: str) -> ExchangeRow:
         """By the id of any of its views. Raises NotFound."""

@@ -10,9 +10,9 @@ from server.analysis.specs.kinds import Verdict
 from server.analysis.specs.model import Operation
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.services.errors import UnknownApi
-from server.services.narrowing import Cursor, Filters, Narrowing, number_of
+from server.services.narrowing import Cursor, Filters, number_of
+from server.store.filters import FieldFilter, FilterField
 from server.store.keys import id_of
-from server.store.reader import Reader
 from server.store.rows import ApiRow, Listed, OperationRow
 from server.store.store import Store
 
@@ -23,6 +23,9 @@ class OperationState(StrEnum):
     SHADOW = "shadow"
     ZOMBIE = "zombie"
     UNUSED = "unused"
+
+
+SHADOW = FieldFilter(FilterField.VERDICT, (Verdict.SHADOW,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,31 +55,26 @@ class Inventory:
             raise UnknownApi
         return row
 
-    def apis(self, narrowing: Narrowing, limit: int, after: Cursor | None) -> Listed[ApiRow]:
+    def apis(self, filters: Filters, limit: int, after: Cursor | None) -> Listed[ApiRow]:
         """APIs, most recently called first."""
         with self._store.reading() as reader:
-            filters = narrowing.resolved(reader)
-            return Listed() if filters is None else reader.inventory.apis(filters, limit, after)
+            return reader.inventory.apis(filters, limit, after)
 
     def operations(
         self,
-        api: int,
-        narrowing: Narrowing,
+        filters: Filters,
         state: OperationState | None,
         limit: int,
         after: Cursor | None,
+        api: int | None = None,
     ) -> Listed[OperationRow]:
-        """An API's operations that were called, busiest first: all, or those of one state."""
+        """Operations that were called, busiest first: all, or those of one state; of all APIs, or of one."""
+        deprecated = True if state is OperationState.ZOMBIE else None
+        filters = replace(filters, api=api)
+        if state is OperationState.SHADOW:
+            filters = replace(filters, fields=(*filters.fields, SHADOW))
         with self._store.reading() as reader:
-            return _operations(reader, replace(narrowing.filters, api=api), state, limit, after)
-
-    def operations_of_all(
-        self, narrowing: Narrowing, state: OperationState | None, limit: int, after: Cursor | None
-    ) -> Listed[OperationRow]:
-        """Operations of all APIs that were called, busiest first: all, or those of one state."""
-        with self._store.reading() as reader:
-            filters = narrowing.resolved(reader)
-            return Listed() if filters is None else _operations(reader, filters, state, limit, after)
+            return reader.inventory.operations(filters, limit, after, deprecated)
 
     def unused(self, api: int, limit: int, after: Cursor | None) -> Listed[Operation]:
         """Operations of an API's specifications that were never called, in document order."""
@@ -88,12 +86,3 @@ class Inventory:
         unused = (one for key, one in known.items() if key not in called)
         found = [*islice(unused, start, start + limit + 1)]
         return Listed(found[:limit], (0, start + limit - 1) if len(found) > limit else None)
-
-
-def _operations(
-    reader: Reader, filters: Filters, state: OperationState | None, limit: int, after: Cursor | None
-) -> Listed[OperationRow]:
-    deprecated = True if state is OperationState.ZOMBIE else None
-    if state is OperationState.SHADOW:
-        filters = replace(filters, verdict=Verdict.SHADOW)
-    return reader.inventory.operations(filters.api, filters, limit, after, deprecated)

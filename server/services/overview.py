@@ -68,7 +68,7 @@ class Overview:
                 raise UnknownApi
             return ApiSummary(
                 api=row,
-                operations=reader.inventory.operations(api, Filters(), limit, after),
+                operations=reader.inventory.operations(filters, limit, after),
                 deviations=reader.deviations.listed(filters, LATEST, None),
                 exchanges=reader.exchanges.listed(filters, LATEST, None),
                 rebuilt=reader.lessons.newest_version(api),

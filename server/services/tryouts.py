@@ -56,9 +56,7 @@ class Tryouts:
             newest = rows_of(lambda after: reader.exchanges.listed(stored, PAGE, after))
             for row in islice(newest, target.limit):
                 tryout.add(_exchange(row))
-            operations = rows_of(
-                lambda after: reader.inventory.operations(api, Filters(api=api), PAGE, after)
-            )
+            operations = rows_of(lambda after: reader.inventory.operations(Filters(api=api), PAGE, after))
             counted = {row.key: row.count for row in operations}
         present = self._present(api, proposed)
         changes = [] if present is None else breaking_changes(present, proposed.document, tryout.broken)

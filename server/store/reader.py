@@ -51,14 +51,9 @@ class InventoryReader(Protocol):
         """APIs that were called or declared, the most recently called first."""
 
     def operations(
-        self,
-        api: int | None,
-        filters: Filters,
-        limit: int,
-        after: Cursor | None,
-        deprecated: bool | None = None,
+        self, filters: Filters, limit: int, after: Cursor | None, deprecated: bool | None = None
     ) -> Listed[OperationRow]:
-        """The operations that were called, of one API or of all, busiest first."""
+        """The operations that were called, busiest first; of all APIs, or of one."""
 
     def operation(self, api: int, id: str) -> OperationRow | None:
         """An operation of an API by its id; None if the API has none with this id."""

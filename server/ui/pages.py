@@ -15,7 +15,7 @@ from server.api import render
 from server.api.context import Here
 from server.api.documents import shown_document
 from server.api.known import KnownApi, check_id
-from server.api.paging import After, Narrow, StateAsked, decode
+from server.api.paging import After, DeviationFilters, ExchangeFilters, decode
 from server.api.paging import page as listed
 from server.services.attaching import AttachTarget
 from server.services.overview import Summary
@@ -126,32 +126,34 @@ def spec_page(request: Request, here: Here, id: str, spec: str | None = None) ->
 
 
 @router.get("/exchanges")
-def exchanges_page(request: Request, here: Here, narrow: Narrow, cursor: After = None) -> Response:
-    found = here.exchanges.listed(narrow, EXCHANGES, decode(cursor))
+def exchanges_page(request: Request, here: Here, filters: ExchangeFilters, cursor: After = None) -> Response:
+    found = here.exchanges.listed(filters, EXCHANGES, decode(cursor))
     return page(
         request,
         "exchanges.html",
         exchanges=listed(found, render.exchange),
-        asked=_asked(request),
+        asked=dict(_asked(request)),
+        filters=_asked(request),
     )
 
 
 @router.get("/deviations")
 def deviations_page(
-    request: Request, here: Here, narrow: Narrow, state: StateAsked = "", cursor: After = None
+    request: Request, here: Here, filters: DeviationFilters, cursor: After = None
 ) -> Response:
-    found = here.deviations.listed(narrow, state, DEVIATIONS, decode(cursor))
+    found = here.deviations.listed(filters, DEVIATIONS, decode(cursor))
     return page(
         request,
         "deviations.html",
         deviations=listed(found, render.deviation),
-        asked=_asked(request),
+        asked=dict(_asked(request)),
+        filters=_asked(request),
     )
 
 
-def _asked(request: Request) -> dict[str, str]:
-    """The filters in the URL, for the form and the link to the next page."""
-    return {name: value for name, value in request.query_params.items() if name != "cursor" and value}
+def _asked(request: Request) -> list[tuple[str, str]]:
+    """The filters in the URL, for the form and the link to the next page; a name may be repeated."""
+    return [(name, value) for name, value in request.query_params.multi_items() if name != "cursor" and value]
 
 
 @router.get("/exchanges/{id}")

@@ -79,12 +79,12 @@ class Client:
         now, at = time.time_ns(), time.monotonic() + BACKLOG_S
         self.core.store.write(lambda unit: self.core.acceptor.settle_due(now, at)).result(PATIENCE_S)
 
-    def get(self, path: str, **params: Any) -> Any:
+    def get(self, path: str, /, **params: Any) -> Any:
         answer = self.http.get(f"/api/v1{path}", params=params, follow_redirects=True)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def items(self, path: str, **params: Any) -> list[dict[str, Any]]:
+    def items(self, path: str, /, **params: Any) -> list[dict[str, Any]]:
         """All pages of a list."""
         found: list[dict[str, Any]] = []
         cursor: dict[str, str] = {}

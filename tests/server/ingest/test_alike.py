@@ -40,7 +40,9 @@ def counted(ingest: Ingest) -> tuple[int, int]:
         totals = reader.inventory.totals()
         apis = reader.inventory.apis(Filters(), 100, None).rows
         operations = [
-            row for api in apis for row in reader.inventory.operations(api.number, Filters(), 100, None).rows
+            row
+            for api in apis
+            for row in reader.inventory.operations(Filters(api=api.number), 100, None).rows
         ]
         exchanges = reader.exchanges.listed(Filters(), 100, None).rows
     assert sum(api.exchanges for api in apis) == sum(one.count for one in operations) == totals.exchanges

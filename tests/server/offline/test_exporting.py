@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from server import cli
+from server.offline import exporting
 from server.offline.remote import Remote
 from tests.har import document, entry
 from tests.server.running import Client, serving
@@ -79,6 +80,10 @@ def test_filters_are_the_apis(held: Client, tmp_path: Path) -> None:
     (one,) = exported(held, tmp_path, "--method", "GET", "--status", "4xx")
     assert one["response"]["status"] == 404
     assert not exported(held, tmp_path, "--until", "2020-01-01T00:00:00Z")
+    assert (
+        len(exported(held, tmp_path, "-q", "status:4xx method:get", "--status", "404", "--status", "500"))
+        == 1
+    )
 
 
 def test_more_than_a_page_is_exported(
@@ -93,16 +98,18 @@ def test_more_than_a_page_is_exported(
 
 
 def test_a_filter_that_the_server_refuses_leaves_no_file(
-    held: Client, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    held: Client, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "out.har"
+    monkeypatch.setattr(exporting, "_checked", lambda name, text: text)  # a server of another version
     assert spectap(held, tmp_path, "export", "-o", str(path), "--verdict", "v" * 33) == 1
     assert "refused (HTTP 422)" in capsys.readouterr().err
     assert list(tmp_path.glob("out.har*")) == []
 
 
 @pytest.mark.parametrize(
-    "wrong", [("--since", "yesterday"), ("--until", "2026-02-30"), ("--status", "nonsense")]
+    "wrong",
+    [("--since", "yesterday"), ("--until", "2026-02-30"), ("--status", "nonsense"), ("--verdict", "deviate")],
 )
 def test_a_filter_that_is_none_is_a_usage_error_without_a_server(
     wrong: tuple[str, str], capsys: pytest.CaptureFixture[str]

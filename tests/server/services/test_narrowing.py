@@ -10,9 +10,10 @@ from server.services.deviations import Deviations
 from server.services.errors import NotFound
 from server.services.exchanges import StoredExchanges
 from server.services.inventory import Inventory
-from server.services.narrowing import Narrowing
+from server.services.narrowing import Filters
 from server.services.proposals import Proposals
 from server.store.rows import Listed
+from tests.server.narrowed import by
 from tests.server.records import NOON, batch, record
 from tests.server.settled import accept
 
@@ -20,11 +21,11 @@ from tests.server.settled import accept
 def test_an_api_that_does_not_exist_matches_nothing_anywhere(core: Core) -> None:
     store, catalogue = core.store, core.acceptor.catalogue
     deviations = Deviations(store, catalogue, Proposals(store, catalogue, core.load), core.jobs.judge_again)
-    unknown, any_api = Narrowing(api="none"), Narrowing()
+    unknown, any_api = by(api="none"), Filters()
     store.write(lambda db: accept(core.acceptor, decode(batch(1, [record(0)])), NOON)).result()
     assert [len(Inventory(store, catalogue).apis(one, 9, None).rows) for one in (unknown, any_api)] == [0, 1]
     assert [len(StoredExchanges(store).listed(one, 9, None).rows) for one in (unknown, any_api)] == [0, 1]
-    assert deviations.listed(unknown, "all", 9, None) == Listed()
+    assert deviations.listed(unknown, 9, None) == Listed([])
 
 
 @pytest.mark.parametrize("id", ["", "-1", "1.5", "nope", "9" * 30, "7"])

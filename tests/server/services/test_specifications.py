@@ -9,7 +9,7 @@ from server.core import Core
 from server.services.attaching import AttachTarget
 from server.services.errors import NoTarget, NotFound, UnknownApi
 from server.services.inventory import Inventory
-from server.services.narrowing import Narrowing
+from server.services.narrowing import Filters
 from server.services.sent import Sent
 from server.services.specifications import Specifications
 
@@ -26,7 +26,7 @@ class Told:
         self.inventory = Inventory(core.store, core.acceptor.catalogue)
 
     def hosts(self) -> list[str]:
-        return [host for row in self.inventory.apis(Narrowing(), 9, None).rows for host in row.hosts]
+        return [host for row in self.inventory.apis(Filters(), 9, None).rows for host in row.hosts]
 
 
 @pytest.fixture

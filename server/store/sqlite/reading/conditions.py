@@ -1,10 +1,28 @@
-"""Query conditions and filters that several lists share."""
+"""Query conditions: filters become SQL with placeholders, never with a value in its text.
+
+Each list has a table of what its fields are tested by: a template whose braces take the test of a value, such
+as `= ?`, `IN (?, ?)`, `GLOB ?` or `BETWEEN ? AND ?`.
+"""
 
 from __future__ import annotations
 
-from server.store.filters import Filters
+import re
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from server.analysis.specs.judging.fault import fault_of
+from server.analysis.specs.kinds import KINDS, Where, severity_of
+from server.store.filters import FieldFilter, FilterField, Filters, FilterValue, Like, Within
+from server.store.sqlite.reading.ids import api_number
 
 Value = int | str | bytes
+Clause = tuple[str, Sequence[Value]]
+FieldTest = Callable[[Sequence[FilterValue]], Clause]
+FieldTests = Mapping[FilterField, FieldTest]
+
+LOWEST, HIGHEST = -(2**63), 2**63 - 1
+ESCAPED = re.compile(r"\\(?P<escaped>.)|(?P<special>[\[*?])", re.DOTALL)
 
 
 class Conditions:
@@ -20,36 +38,128 @@ class Conditions:
             self._conditions.append(condition)
             self.values.extend(known)
 
+    def add_fields(self, db: sqlite3.Connection, filters: Filters, tests: FieldTests) -> None:
+        """Adds the filters' fields, by a list's tests."""
+        for one in filters.fields:
+            condition, values = tests[one.field](_known(db, one).values)
+            self.add(f"NOT coalesce({condition}, 0)" if one.negated else condition, *values)
+
     def __str__(self) -> str:
         return " AND ".join(self._conditions)
 
 
-JUDGED = "SELECT 1 FROM verdicts WHERE operation = operations.number"
-CALLED = """SELECT 1 FROM calls JOIN consumers ON consumers.number = calls.consumer
-    WHERE operation = operations.number"""
+def _known(db: sqlite3.Connection, one: FieldFilter) -> FieldFilter:
+    """A filter by APIs, with numbers in place of ids, also of earlier ones; other texts are names."""
+    if one.field is not FilterField.API:
+        return one
+    found = ((api_number(db, value) if isinstance(value, str) else None, value) for value in one.values)
+    return replace(one, values=tuple(value if number is None else number for number, value in found))
 
 
-SEEN = "SELECT 1 FROM exchanges WHERE exchanges.api = apis.number"
+def tested(template: str) -> FieldTest:
+    """Tests one value of SQL: `template` has braces behind it."""
+
+    def test(values: Sequence[FilterValue]) -> Clause:
+        tests = [*_tests(values)]
+        return _any((template.format(sql), found) for sql, found in tests)
+
+    return test
 
 
-def add_called(where: Conditions, filters: Filters) -> None:
-    """Limits operations to those called with a status or by a consumer."""
-    where.add(f"EXISTS ({CALLED} AND consumers.name = ?)", filters.consumer)
-    where.add(f"EXISTS ({CALLED} AND status = ?)", filters.status)
-    where.add(f"EXISTS ({CALLED} AND status / 100 = ?)", filters.status_class)
+def by_number(numbers: FieldTest, texts: FieldTest) -> FieldTest:
+    """Tests numbers and texts in ways of their own."""
+
+    def test(values: Sequence[FilterValue]) -> Clause:
+        some = [value for value in values if isinstance(value, int)]
+        others = [value for value in values if not isinstance(value, int)]
+        return _any(way(found) for way, found in ((numbers, some), (texts, others)) if found)
+
+    return test
 
 
-def add_places(where: Conditions, filters: Filters) -> None:
-    """Limits to APIs that are there, or have stored exchanges of a pod or an image."""
-    where.add("apis.namespace = ?", filters.namespace)
-    where.add("apis.workload = ?", filters.workload)
-    where.add("apis.cluster = ?", filters.cluster)
-    where.add(f"EXISTS ({SEEN} AND instr(pods, char(10) || ? || char(10)))", filters.pod)
-    where.add(f"EXISTS ({SEEN} AND instr(images, char(10) || ? || char(10)))", filters.image)
+def in_lines(column: str) -> FieldTest:
+    """Tests a column with one name on each line, before and after which a line ends."""
+    names = rf"""'[' || replace(json_quote(trim({column}, char(10))), '\n', '","') || ']'"""
+    each = f"json_each(iif(json_valid({names}), {names}, '[]'))"
+    like = tested(f"EXISTS (SELECT 1 FROM {each} WHERE value {{}})")
+
+    def test(values: Sequence[FilterValue]) -> Clause:
+        exact = [value for value in values if isinstance(value, str)]
+        others = [value for value in values if not isinstance(value, str)]
+        found: list[Clause] = [(f"instr({column}, char(10) || ? || char(10))", [one]) for one in exact]
+        return _any([*found, like(others)] if others else found)
+
+    return test
 
 
-def twice(value: str | bytes | None) -> tuple[str | bytes | None, str | bytes | None]:
-    return value, value
+def beginning(column: str) -> FieldTest:
+    """Tests the beginning of a text or of bytes."""
+
+    def test(values: Sequence[FilterValue]) -> Clause:
+        wanted = [value for value in values if isinstance(value, str)]
+        return _any((f"substr({column}, 1, length(?)) = ?", [one, one]) for one in wanted)
+
+    return test
+
+
+def containing(*columns: str) -> FieldTest:
+    """Tests whether one of several texts contains another one; ASCII letters are alike in both cases."""
+    condition = " OR ".join(rf"{column} LIKE ? ESCAPE '\'" for column in columns)
+
+    def test(values: Sequence[FilterValue]) -> Clause:
+        wanted = [re.sub(r"([\\%_])", r"\\\1", value) for value in values if isinstance(value, str)]
+        return _any((f"({condition})", [f"%{one}%"] * len(columns)) for one in wanted)
+
+    return test
+
+
+def severity_pairs(values: Sequence[FilterValue]) -> Sequence[str]:
+    """The deviations of these severities: each kind with the part of an exchange where it has one."""
+    return [f"{kind} {where}" for kind in KINDS for where in Where if severity_of(kind, where) in values]
+
+
+def fault_pairs(values: Sequence[FilterValue]) -> Sequence[str]:
+    """The deviations of these faults."""
+    return [f"{kind} {where}" for kind in KINDS for where in Where if fault_of(kind, where) in values]
+
+
+def translated(
+    translate: Callable[[Sequence[FilterValue]], Sequence[FilterValue]], test: FieldTest
+) -> FieldTest:
+    """Tests what `translate` makes of the values."""
+    return lambda values: test(translate(values))
+
+
+def _tests(values: Sequence[FilterValue]) -> Iterator[Clause]:
+    exact = [value for value in values if isinstance(value, int | str)]
+    if len(exact) == 1:
+        yield "= ?", exact
+    elif exact:
+        yield f"IN ({', '.join('?' * len(exact))})", exact
+    for value in values:
+        if isinstance(value, Like):
+            yield "GLOB ?", [_glob(value.pattern)]
+        elif isinstance(value, Within):
+            low = LOWEST if value.low is None else value.low
+            yield "BETWEEN ? AND ?", [low, HIGHEST if value.high is None else value.high]
+
+
+def _glob(pattern: str) -> str:
+    """SQLite's form of a pattern: it takes characters as they are in brackets."""
+
+    def as_glob(found: re.Match[str]) -> str:
+        if found["escaped"] is None:
+            return "[[]" if found["special"] == "[" else found[0]
+        return f"[{found['escaped']}]" if found["escaped"] in "[*?" else found["escaped"]
+
+    return ESCAPED.sub(as_glob, pattern)
+
+
+def _any(clauses: Iterator[Clause] | Sequence[Clause]) -> Clause:
+    found: list[Clause] = [*clauses]
+    if len(found) == 1:
+        return found[0]
+    return f"({' OR '.join(sql for sql, _ in found) or '0'})", [one for _, some in found for one in some]
 
 
 def status_of(stored: int) -> int | None:

@@ -18,13 +18,12 @@ from server.store.rows import (
     Listed,
     Proposal,
 )
-from server.store.sqlite.reading.conditions import CALLED, JUDGED, Conditions, add_places, twice
+from server.store.sqlite.reading.conditions import Conditions
+from server.store.sqlite.reading.field_tests import DEVIATIONS
 from server.store.sqlite.reading.ids import deviation_number
 from server.store.sqlite.reading.readable import NEWEST, SPARE, Readable, json_objects, piece
 
 MAX_CONSUMERS = 50  # busiest consumers returned per deviation
-SHOWS = """SELECT 1 FROM operations
-    WHERE operations.api = deviations.api AND operations.key = deviations.operation"""
 SAME = """deviation_decisions.api = deviations.api AND deviation_decisions.operation = deviations.operation
     AND deviation_decisions.kind = deviations.kind AND deviation_decisions."where" = deviations."where"
     AND deviation_decisions.pointer = deviations.pointer"""
@@ -36,7 +35,7 @@ class SqliteDeviations:
         self._readable = readable
 
     def listed(self, filters: Filters, limit: int, after: Cursor | None) -> Listed[DeviationRow]:
-        where = _where(filters)
+        where = _where(self._db, filters)
         rows = self._db.execute(
             f"""SELECT deviations.*, coalesce(state, ?) AS state, reason,
             deviation_decisions."by" AS decided_by, deviation_decisions.time AS decided,
@@ -110,27 +109,14 @@ def _identity(row: sqlite3.Row) -> DeviationIdentity:
     return DeviationIdentity(row["operation"], row["kind"], row["where"], row["pointer"])
 
 
-def _where(filters: Filters) -> Conditions:
+def _where(db: sqlite3.Connection, filters: Filters) -> Conditions:
     where = Conditions()
     where.add("deviations.number = ?", filters.deviation)
     where.add("deviations.api = ?", filters.api)
-    where.add("substr(deviations.operation, 1, length(?) + 1) = ? || ' '", *twice(filters.method))
-    where.add(
-        "substr(deviations.operation, instr(deviations.operation, ' ') + 1, length(?)) = ?",
-        *twice(filters.path_prefix),
-    )
-    add_places(where, filters)
-    where.add(f"EXISTS ({SHOWS} AND EXISTS ({JUDGED} AND verdict = ?))", filters.verdict)
-    where.add(f"EXISTS ({SHOWS} AND EXISTS ({CALLED} AND status = ?))", filters.status)
-    where.add(f"EXISTS ({SHOWS} AND EXISTS ({CALLED} AND status / 100 = ?))", filters.status_class)
     where.add("deviations.last_seen >= ?", filters.since)
     where.add("deviations.first_seen < ?", filters.until)
     where.add("deviations.first_seen >= ?", filters.new_since)
-    where.add(
-        """EXISTS (SELECT 1 FROM deviation_calls JOIN consumers ON consumers.number = consumer
-        WHERE deviation = deviations.number AND name = ?)""",
-        filters.consumer,
-    )
+    where.add_fields(db, filters, DEVIATIONS)
     if filters.state is DeviationsShown.OPEN_OR_ACCEPTED:
         where.add("coalesce(state, ?) <> ?", DeviationState.OPEN, DeviationState.IGNORED)
     elif filters.state is not DeviationsShown.ALL:

@@ -11,7 +11,8 @@ from server.store.filters import Filters
 from server.store.keys import id_of
 from server.store.parts import StoredPart
 from server.store.rows import Cursor, ExchangeRow, Learnable, Listed, OperationKind
-from server.store.sqlite.reading.conditions import Conditions, status_of, twice
+from server.store.sqlite.reading.conditions import Conditions, status_of
+from server.store.sqlite.reading.field_tests import EXCHANGES
 from server.store.sqlite.reading.readable import NEWEST, SPARE, Readable, deviations
 
 PAGE_BYTES = 8 * 1024 * 1024  # a page ends early if its records would exceed this
@@ -31,17 +32,7 @@ class SqliteExchanges:
     def listed(self, filters: Filters, limit: int, after: Cursor | None) -> Listed[ExchangeRow]:
         where = Conditions()
         where.add("exchanges.api = ?", filters.api)
-        where.add("exchanges.method = ?", filters.method)
-        where.add("substr(exchanges.path, 1, length(?)) = ?", *twice(_bytes(filters.path_prefix)))
-        where.add("status = ?", filters.status)
-        where.add("status / 100 = ?", filters.status_class)
-        where.add("verdict = ?", filters.verdict)
-        where.add("consumers.name = ?", filters.consumer)
-        where.add("instr(namespaces, char(10) || ? || char(10))", filters.namespace)
-        where.add("instr(workloads, char(10) || ? || char(10))", filters.workload)
-        where.add("instr(clusters, char(10) || ? || char(10))", filters.cluster)
-        where.add("instr(pods, char(10) || ? || char(10))", filters.pod)
-        where.add("instr(images, char(10) || ? || char(10))", filters.image)
+        where.add_fields(self._db, filters, EXCHANGES)
         where.add("time >= ?", filters.since)
         where.add("time >= ?", filters.new_since)
         where.add("time < ?", filters.until)
@@ -131,7 +122,3 @@ class SqliteExchanges:
             for number, record in rows:
                 found.setdefault(number, []).append(record)
         return {number: self._readable.records(raws) for number, raws in found.items()}
-
-
-def _bytes(text: str | None) -> bytes | None:
-    return None if text is None else text.encode("utf-8", "surrogateescape")

@@ -22,14 +22,8 @@ from server.store.rows import (
     SubOutcome,
     Totals,
 )
-from server.store.sqlite.reading.conditions import (
-    JUDGED,
-    Conditions,
-    add_called,
-    add_places,
-    status_of,
-    twice,
-)
+from server.store.sqlite.reading.conditions import Conditions, status_of
+from server.store.sqlite.reading.field_tests import APIS, OPERATIONS
 from server.store.sqlite.reading.ids import api_number
 from server.store.sqlite.reading.readable import END, NEWEST, SPARE, Readable, piece
 from server.store.values import HOUR_NS, MAX_TITLE
@@ -37,7 +31,6 @@ from server.store.values import HOUR_NS, MAX_TITLE
 MAX_CONSUMERS = 50  # busiest consumers returned per operation
 MAX_SUB_OPERATIONS = 100  # the same
 MAX_ROUTES = 100  # of an API
-DESCRIBED = "SELECT 1 FROM specs WHERE specs.api = apis.number"
 UNUSED = """SELECT number FROM consumers
     WHERE number NOT IN (SELECT consumer FROM calls UNION SELECT consumer FROM deviation_calls
     UNION SELECT consumer FROM coverage UNION SELECT consumer FROM exchanges)"""
@@ -65,12 +58,7 @@ class SqliteInventory:
     def _apis(self, filters: Filters, limit: int, after: Cursor | None, *, uncalled: bool) -> Listed[ApiRow]:
         where = Conditions()
         where.add("apis.number = ?", filters.api)
-        where.add(f"EXISTS ({DESCRIBED}) = ?", filters.specified)
-        add_places(where, filters)
-        where.add("operations.method = ?", filters.method)
-        where.add("substr(operations.template, 1, length(?)) = ?", *twice(filters.path_prefix))
-        where.add(f"EXISTS ({JUDGED} AND verdict = ?)", filters.verdict)
-        add_called(where, filters)
+        where.add_fields(self._db, filters, APIS)
         rows = self._db.execute(
             f"""SELECT * FROM (SELECT apis.*, coalesce(sum(operations.count), 0) AS stored,
             coalesce(sum(operations.uncertain), 0) AS uncertain,
@@ -163,30 +151,19 @@ class SqliteInventory:
         return dict(rows)
 
     def operations(
-        self,
-        api: int | None,
-        filters: Filters,
-        limit: int,
-        after: Cursor | None,
-        deprecated: bool | None = None,
+        self, filters: Filters, limit: int, after: Cursor | None, deprecated: bool | None = None
     ) -> Listed[OperationRow]:
         where = Conditions()
-        where.add("api = ?", api)
+        where.add("operations.api = ?", filters.api)
         where.add("deprecated = ?", deprecated)
-        where.add("method = ?", filters.method)
-        where.add("substr(template, 1, length(?)) = ?", *twice(filters.path_prefix))
-        where.add(f"EXISTS ({JUDGED} AND verdict = ?)", filters.verdict)
         where.add("last_seen >= ?", filters.since)
         where.add("first_seen < ?", filters.until)
         where.add("first_seen >= ?", filters.new_since)
-        add_called(where, filters)
-        places = Conditions()
-        add_places(places, filters)
+        where.add_fields(self._db, filters, OPERATIONS)
         rows = self._db.execute(
             f"""SELECT * FROM operations WHERE count > 0 AND (count, number) < (?, ?) AND {where}
-            AND EXISTS (SELECT 1 FROM apis WHERE apis.number = api AND {places})
             ORDER BY count DESC, number DESC LIMIT ?""",
-            (*(after or NEWEST), *where.values, *places.values, limit + SPARE),
+            (*(after or NEWEST), *where.values, limit + SPARE),
         )
         found = self._readable.each(StoredPart.OPERATIONS, rows, self._operation)
         return piece(found, limit, lambda one: (one.count + one.uncertain, one.number))

@@ -66,7 +66,7 @@ class OpenStore:
 
     def operations(self, api: int) -> Sequence[OperationRow]:
         with self.store.reading() as reader:
-            return reader.inventory.operations(api, Filters(), 100, None).rows
+            return reader.inventory.operations(Filters(api=api), 100, None).rows
 
     def exchanges(self, filters: Filters | None = None) -> Sequence[ExchangeRow]:
         with self.store.reading() as reader:

@@ -10,10 +10,10 @@ from msgspec.structs import replace
 
 from agent.wire import Endpoint, Record
 from server.analysis.inventory import ApiKind, ConsumerKind
-from server.store.filters import Filters
 from server.store.rows import OperationKind
 from server.store.unit import Unit
 from server.store.values import WORKLOAD_PREFIX, Contribution, Leftover, Merge
+from tests.server.narrowed import by
 from tests.server.records import NETNS, NOON, record
 from tests.server.store.conformance.opened import OpenStore, count, someone, take
 
@@ -138,7 +138,7 @@ def declare(names: list[str], cluster: str | None, unit: Unit) -> int:
 def test_what_is_declared_for_a_cluster_waits_for_traffic_of_that_cluster(opened: OpenStore) -> None:
     declared = {one: opened.do(partial(declare, ["shop.local"], one)) for one in ("east", "west", "north")}
     assert len(set(declared.values())) == 3
-    assert [row.number for row in opened.apis(Filters(cluster="west"))] == [declared["west"]]
+    assert [row.number for row in opened.apis(by(cluster="west"))] == [declared["west"]]
     opened.again()
     for cluster in ("west", "east"):
         api, merge = opened.do(partial(resolve, in_cluster(cluster)))

@@ -9,10 +9,10 @@ from msgspec import structs
 from agent.wire import Body, Endpoint, Response, pack_record
 from server.analysis.inventory import ConsumerKind
 from server.store.draft import ExchangeDraft
-from server.store.filters import Filters
 from server.store.rows import Learnable
 from server.store.unit import Unit
 from server.store.values import DAY_NS, HOUR_NS, RetentionBounds, StoredView
+from tests.server.narrowed import by
 from tests.server.records import NETNS, NOON, both, record
 from tests.server.store.conformance.opened import UNKNOWN_STATUS, OpenStore, count, someone, take
 
@@ -205,9 +205,9 @@ def test_hours_long_past_become_days_but_of_hours_that_have_samples(opened: Open
 def test_samples_of_other_ends_are_filtered_by_namespace_and_workload(opened: OpenStore) -> None:
     server = Endpoint("10.0.0.1", 8080, NETNS, namespace="shop", workload="orders")
     named, _ = opened.do(lambda unit: take(unit, record(0, server=server), record(1)))
-    for filters in (Filters(namespace="shop"), Filters(workload="orders")):
+    for filters in (by(namespace="shop"), by(workload="orders")):
         assert [one.number for one in opened.exchanges(filters)] == [named.number]
-    for filters in (Filters(namespace="sho"), Filters(workload="orders2")):
+    for filters in (by(namespace="sho"), by(workload="orders2")):
         assert opened.exchanges(filters) == []
 
 
@@ -220,15 +220,15 @@ def test_samples_are_filtered_by_cluster_and_by_pod_and_image_of_either_end(open
     others = structs.replace(record(1), cluster="west")
     named, _ = opened.do(lambda unit: take(unit, ours, others))
     for filters in (
-        *(Filters(cluster="east"), Filters(pod="shop-1"), Filters(pod="till-1")),
-        *(Filters(image="shop:1.2"), Filters(image="sha256:5")),
-        Filters(cluster="east", pod="till-1", image="shop:1.2"),
+        *(by(cluster="east"), by(pod="shop-1"), by(pod="till-1")),
+        *(by(image="shop:1.2"), by(image="sha256:5")),
+        by(cluster="east", pod="till-1", image="shop:1.2"),
     ):
         assert [one.number for one in opened.exchanges(filters)] == [named.number]
         with opened.store.reading() as reader:
             (api,) = reader.inventory.apis(filters, 9, None).rows
             assert (api.number, api.cluster) == (named.api, "east")
-    for filters in (Filters(cluster="eas"), Filters(pod="shop"), Filters(cluster="west", pod="shop-1")):
+    for filters in (by(cluster="eas"), by(pod="shop"), by(cluster="west", pod="shop-1")):
         assert opened.exchanges(filters) == []
         with opened.store.reading() as reader:
             assert [*reader.inventory.apis(filters, 9, None).rows] == []
