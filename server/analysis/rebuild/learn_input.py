@@ -12,6 +12,7 @@ from server.analysis.rebuild.masked import Masked
 from server.analysis.rebuild.shapes.values import Value
 from server.analysis.rebuild.templates.nodes import Fingerprint
 from server.analysis.rebuild.templates.template_learner import MOST_SEGMENTS
+from server.analysis.specs.judging.tidying import tidied
 from server.analysis.specs.routing.routes import segments_of
 
 MOST_PRINTED = 24  # keys of a response in its fingerprint
@@ -26,6 +27,7 @@ class LearnOutcome(StrEnum):
     LEARNT = "learnt"
     NO_CALL = "no_call"  # a CORS preflight, CONNECT, a method that OpenAPI does not know
     UNSEEN = "unseen"  # the request or response was not captured, or is no HTTP
+    REDIRECTED = "redirected"  # to the same path in another form, as from /users to /users/
     TOO_LONG = "too_long"  # its path has too many segments or bytes
     OVER_BOUND = "over_bound"  # its operation is beyond the bound
 
@@ -65,6 +67,8 @@ def read(record: Record) -> LearnInput | LearnOutcome:
         return LearnOutcome.UNSEEN
     if request.method not in METHODS or _is_no_call(request):
         return LearnOutcome.NO_CALL
+    if response is not None and tidied(request, response) not in (None, request.path):
+        return LearnOutcome.REDIRECTED
     if len(request.path) > LONGEST_PATH:
         return LearnOutcome.TOO_LONG
     segments = tuple(segments_of(request.path))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from server.analysis.rebuild.shapes.render import singular
+from server.analysis.rebuild.singular import singular
 
 BREAK = re.compile(r"[^A-Za-z0-9]+")
 _PLAIN_WORDS = re.compile(

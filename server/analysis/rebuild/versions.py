@@ -88,7 +88,11 @@ def diff(old: JsonObject, new: JsonObject) -> list[Change]:
 
 
 def _gone(key: str, before: _Document, after: _Document) -> Change:
-    """What became of an operation. A template that gives words back stands for the same calls as before."""
+    """What became of an operation. A template that gives words back stands for the same calls as before, and
+    so does the form of a path without the slash at its end.
+    """
+    if key.endswith("/") and key[:-1] in after.operations:
+        return Change(key, "", f"joined {key[:-1]}", False)
     apart = [new for new in sorted(after.operations.keys() - before.operations.keys()) if _fits(key, new)]
     if not apart:
         return Change(key, "", "removed", True)

@@ -18,6 +18,7 @@ from server.analysis.rebuild.shapes.variants import (
     required_keys,
     seen_variants,
 )
+from server.analysis.rebuild.singular import singular
 
 
 class SharedSchemas(Protocol):
@@ -165,15 +166,3 @@ def evidence(count: int, first: int, last: int) -> JsonObject:
 
 def _moment(ns: int) -> str:
     return datetime.fromtimestamp(ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def singular(name: str) -> str:
-    """The singular of a plural."""
-    lower = name.lower()
-    if lower.endswith("ies") and len(name) > 4:
-        return name[:-3] + "y"
-    if lower.endswith(("sses", "xes", "zes", "ches", "shes")):
-        return name[:-2]
-    if lower.endswith("s") and not lower.endswith(("ss", "us", "is")) and len(name) > 3:
-        return name[:-1]
-    return name

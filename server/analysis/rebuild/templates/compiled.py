@@ -59,8 +59,13 @@ def _takes(given: Template, learnt: Template) -> bool:
 def trie_of(templates: Iterable[Template]) -> Trie[Template]:
     """A trie of templates by segments. Raises ValueError for unpaired braces."""
     trie: Trie[Template] = Trie()
-    for template in templates:
-        trie.leaf(_segments(template), lambda template=template: template)  # type: ignore[misc]
+    every = [(template, _segments(template)) for template in templates]
+    for template, segments in every:
+        trie.leaf(segments, lambda template=template: template)  # type: ignore[misc]
+    for template, segments in every:
+        if template.either:
+            other = [*segments, ""] if segments[-1] else segments[:-1]
+            trie.leaf(other, lambda template=template: template)  # type: ignore[misc]
     return trie
 
 
@@ -71,13 +76,15 @@ def _segments(template: Template) -> list[str | Partial]:
 
 
 def given_template(text: str, spans: frozenset[str], calls: Mapping[str, int]) -> Template:
-    """A template of an existing specification."""
+    """A template of an existing specification; a slash at its end makes no difference, as in matching."""
     parameters = tuple(
         TemplateParameter(name.strip("+*"), ParameterType.STRING, index, 0)
         for index, segment in enumerate(text[1:].split("/"))
         for name in _NAME.findall(segment)
     )
-    return Template(text, parameters, (), tuple(sorted(calls.items())), TemplateOrigin.GIVEN, spans)
+    return Template(
+        text, parameters, (), tuple(sorted(calls.items())), TemplateOrigin.GIVEN, spans, not spans
+    )
 
 
 def _counted(template: Template, more: Template) -> Template:
@@ -103,7 +110,8 @@ def _template(visit: Visit) -> Template:
             texts.append(_literal(step.word))
             before.append(step.word)
     example = tuple(step.example for step in visit.steps)
-    return Template("/" + "/".join(texts), tuple(parameters), example, tuple(sorted(visit.calls.items())))
+    calls = tuple(sorted(visit.calls.items()))
+    return Template("/" + "/".join(texts), tuple(parameters), example, calls, either=visit.either)
 
 
 def _literal(text: str) -> str:

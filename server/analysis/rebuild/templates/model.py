@@ -47,7 +47,8 @@ class Template:
 
     `example` are the segments of one path it was learned from (empty for one that is only given): later
     templates resolve them to find this one's present form. `calls` counts exchanges by method; `spans` names
-    the parameters that contain slashes according to an existing specification.
+    the parameters that contain slashes according to an existing specification; `either`: paths with and
+    without a slash at the end fit, unless another template has that form.
     """
 
     text: str
@@ -56,6 +57,7 @@ class Template:
     calls: tuple[tuple[str, int], ...]
     origin: TemplateOrigin = TemplateOrigin.LEARNT
     spans: frozenset[str] = frozenset()
+    either: bool = False
 
     @property
     def methods(self) -> tuple[str, ...]:

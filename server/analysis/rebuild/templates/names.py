@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from server.analysis.rebuild.singular import singular
 from server.analysis.rebuild.templates.model import ParameterType
 
 _SAYS_NOTHING = re.compile(r"apis?|rest|v\d+(\.\d+)*((alpha|beta|rc)\d*)?", re.IGNORECASE)
@@ -19,7 +20,7 @@ def name_for(before: Sequence[str | None], kind: ParameterType, example: str, ta
     its values.
     """
     words = [segment for segment in before if segment and not _SAYS_NOTHING.fullmatch(segment)]
-    name = _named(_camel(_singular(words[-1])) if words else "", _ending(kind, example))
+    name = _named(_camel(singular(words[-1])) if words else "", _ending(kind, example))
     number = 2
     unique = name
     while unique in taken:
@@ -48,14 +49,3 @@ def _camel(word: str) -> str:
     joined = parts[0] + "".join(part[0].upper() + part[1:] for part in parts[1:])
     joined = joined[0].lower() + joined[1:]
     return joined if joined[0].isalpha() else ""
-
-
-def _singular(word: str) -> str:
-    lower = word.lower()
-    if lower.endswith("ies") and len(word) > 4:
-        return word[:-3] + "y"
-    if lower.endswith(("ses", "xes", "zes", "ches", "shes")) and len(word) > 4:
-        return word[:-2]
-    if lower.endswith("s") and not lower.endswith(("ss", "us", "is")) and len(word) > 3:
-        return word[:-1]
-    return word

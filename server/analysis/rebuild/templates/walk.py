@@ -15,6 +15,7 @@ from server.analysis.rebuild.templates.model import (
 )
 from server.analysis.rebuild.templates.nodes import (
     NAMES,
+    Fingerprint,
     Node,
     distinct,
     fold_key,
@@ -47,10 +48,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A path of steps with calls, counted by method."""
+    """A path of steps with calls, counted by method; `either`: also of its form with a slash at the end."""
 
     steps: tuple[Step, ...]
     calls: dict[str, int]
+    either: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,17 @@ class _Here:
     nodes: list[Node]
     steps: tuple[Step, ...]
     decisions: tuple[tuple[tuple[str, ...], Decision], ...]  # with the remaining segments to their place
+
+    def with_slash(self) -> list[Node]:
+        """The nodes of the same paths with a slash at the end, if the server takes both for one: some call is
+        answered alike there, and none by an answer of its own.
+        """
+        found = [node.children[""] for node in self.nodes if "" in node.children]
+        if any(node.children for node in found):
+            return []
+        here, there = _answers(self.nodes), _answers(found)
+        alike = [method for method in there if here.get(method, set()) & there[method]]
+        return found if alike and all(method in alike for method in there if method in here) else []
 
 
 def walk(root: Node, decisions: Sequence[Decision], fold: bool = False) -> Iterator[Visit]:
@@ -75,14 +88,17 @@ def _walk(root: Node, decisions: Sequence[Decision], opinions: Opinions, fold: b
     stack = [_Here([root], (), tuple((decision.place.before, decision) for decision in decisions))]
     while stack:
         here = stack.pop()
-        calls = _calls(here.nodes)
+        with_slash = here.with_slash()
+        calls = _calls([*here.nodes, *with_slash])
         if calls:
-            yield Visit(here.steps, calls)
-        stack.extend(_next(here, opinions, fold))
+            yield Visit(here.steps, calls, bool(with_slash))
+        stack.extend(_next(here, opinions, fold, without_slash=bool(with_slash)))
 
 
-def _next(here: _Here, opinions: Opinions, fold: bool) -> Iterator[_Here]:
+def _next(here: _Here, opinions: Opinions, fold: bool, without_slash: bool) -> Iterator[_Here]:
     children = together(here.nodes)
+    if without_slash:
+        del children[""]
     if not children:
         return
     decided = [decision for before, decision in here.decisions if not before]
@@ -152,6 +168,15 @@ def _parameter(children: Children, keys: tuple[str, ...], suffix: str, decided: 
             type_ = decision.type
     example = min([*words, *(node.least or "" for node in folds)])
     return Step("{}", example, True, type_, len(words) + distinct(seen), suffix, name)
+
+
+def _answers(nodes: list[Node]) -> dict[str, set[Fingerprint]]:
+    """The different answers to each method."""
+    found: dict[str, set[Fingerprint]] = {}
+    for node in nodes:
+        for method, shape in node.calls:
+            found.setdefault(method, set()).add(shape)
+    return found
 
 
 def _calls(nodes: list[Node]) -> dict[str, int]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
-from urllib.parse import urlsplit
-
 from agent.wire import Pairs, Record, Request, Response
 from server.analysis.specs.judging.bodies import judge_body
 from server.analysis.specs.judging.fault import NO_SUCH_OPERATION, REDIRECTS
@@ -22,6 +19,7 @@ from server.analysis.specs.judging.parameters import (
 from server.analysis.specs.judging.policy import STANDARD_HEADERS, ReportingPolicy
 from server.analysis.specs.judging.prepared import PreparedContent, PreparedOperation
 from server.analysis.specs.judging.security import is_met
+from server.analysis.specs.judging.tidying import tidied
 from server.analysis.specs.kinds import Kind, Where
 from server.analysis.specs.model import Judgement, Operation
 from server.analysis.specs.routing.routes import Found, Route, Routes, segments_of
@@ -91,14 +89,9 @@ class Matcher:
         return loose and response.status in NO_SUCH_OPERATION
 
     def _tidies_up(self, request: Request, response: Response | None) -> bool:
-        """Whether an answer redirects to the described path that a call's path stands for, without doubled
-        slashes, dot segments and a trailing slash: many routers do so.
-        """
-        if response is None or response.status not in REDIRECTS:
-            return False
-        location = dict(response.headers).get(b"location", b"")
-        path = urlsplit(location).path
-        return _tidy(path) == _tidy(request.path) and self._routes.find(path) is not None
+        """Whether an answer redirects to the described path that a call's path stands for."""
+        path = None if response is None else tidied(request, response)
+        return path is not None and self._routes.find(path) is not None
 
     def _unrouted(
         self,
@@ -180,10 +173,6 @@ class Matcher:
         headers.judge({Where.RESPONSE_HEADER: texts, Where.QUERY: _NOTHING}, outcome)
         if self._policy.headers:
             _judge_names(response.headers, headers, Where.RESPONSE_HEADER, outcome)
-
-
-def _tidy(path: bytes) -> bytes:
-    return posixpath.normpath(b"/" + path.lstrip(b"/"))
 
 
 def _judge_security(
