@@ -196,8 +196,7 @@ static inline int rustls_traffic(struct pt_regs *ctx, int is_newer)
 	if (!record || !record->payload || is_disabled(ctx))
 		return 0;
 	from.object = record->decrypter;
-	call.buffer = record->payload;
-	bytes = rustls_length(RUSTLS_PLAIN_MESSAGE(ctx), record->payload, record->length, is_newer);
+	bytes = rustls_received(RUSTLS_PLAIN_MESSAGE(ctx), record, &call, is_newer);
 	record->payload = 0;
 	if (!bytes)
 		return 0;

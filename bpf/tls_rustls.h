@@ -5,7 +5,7 @@
  *   --------------------  ------------------------------------------------------------------------------------------
  *   OutboundPlainMessage  fixed: OutboundChunks, in which 0 stands for a single slice, then the type of message
  *   InboundOpaqueMessage  the slice that follows the head of a record with its length
- *   Message               the slice that begins where the record did
+ *   Message               the slice that begins where the record did, or after its nonce (rustls_is_plaintext)
  *   Context, CommonState  searched once a program for the decrypter; the encrypter is the neighbour with a table of
  *                         methods. Used where the decrypter is in that place again, and else searched anew
  */
@@ -18,6 +18,8 @@
 #define RUSTLS_CONTEXT_WORDS 3
 #define RUSTLS_STATE_WORDS 128 /* of CommonState */
 #define RUSTLS_PROGRAMS 1024
+#define RUSTLS_NONCE 8 /* the explicit part of AES-GCM's, in TLS 1.2 */
+#define RUSTLS_TAG 16
 #define RECORD_HEAD 5
 #define RECORD_DATA 0x17
 
@@ -161,20 +163,33 @@ static inline u64 rustls_encrypter(u64 context, u64 decrypter, u32 tgid)
 	return rustls_neighbour(context, decrypter, tgid);
 }
 
-/* The number of bytes of application data in a record that was decrypted in its place: the message has them as a
- * slice. In TLS 1.3 the message's type follows them, and perhaps padding (RFC 8446 section 5.2). */
-static inline u64 rustls_length(u64 message, u64 payload, u64 record, int is_newer)
+/* Whether this slice is the plaintext of a record that was decrypted in its place. In TLS 1.2 aws-lc-rs leaves the
+ * explicit nonce of AES-GCM before it (RFC 5288 section 3); ring moves the plaintext to where the nonce was. */
+static inline int rustls_is_plaintext(u64 *slice, struct rustls_record *record, int is_newer)
+{
+	if (slice[1] >= record->length)
+		return 0;
+	if (slice[0] == record->payload)
+		return 1;
+	return !is_newer && slice[0] == record->payload + RUSTLS_NONCE &&
+	       slice[1] + RUSTLS_NONCE + RUSTLS_TAG == record->length;
+}
+
+/* Finds the application data of a decrypted record, which the message has as a slice. Returns the number of its bytes,
+ * 0 if there are none. In TLS 1.3 the message's type follows them, and perhaps padding (RFC 8446 section 5.2). */
+static inline u64 rustls_received(u64 message, struct rustls_record *record, struct tls_call *call, int is_newer)
 {
 	u64 slice[2] = {};
 	u8 type = RECORD_DATA;
 	for (int i = 0; i < RUSTLS_MESSAGE_WORDS; i++) {
 		bpf_probe_read_user(slice, sizeof(slice), (void *)(message + 8 * i));
-		if (slice[0] == payload && slice[1] < record)
+		if (rustls_is_plaintext(slice, record, is_newer))
 			break;
 	}
-	if (slice[0] != payload || slice[1] >= record)
+	if (!rustls_is_plaintext(slice, record, is_newer))
 		return 0;
+	call->buffer = slice[0];
 	if (is_newer)
-		bpf_probe_read_user(&type, sizeof(type), (void *)(payload + slice[1]));
+		bpf_probe_read_user(&type, sizeof(type), (void *)(slice[0] + slice[1]));
 	return type == RECORD_DATA ? slice[1] : 0;
 }

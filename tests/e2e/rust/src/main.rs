@@ -16,6 +16,7 @@ use pinned::Pinned;
 use rustls::crypto::aws_lc_rs as ciphers;
 #[cfg(not(feature = "aws-lc-rs"))]
 use rustls::crypto::ring as ciphers;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -78,10 +79,22 @@ impl Options {
         Arc::new(made)
     }
 
+    /// The ciphers that a client offers: AES-GCM first, or ChaCha20-Poly1305 alone.
+    fn provider(&self) -> Arc<CryptoProvider> {
+        let mut made = ciphers::default_provider();
+        if self.has("-chacha") {
+            made.cipher_suites
+                .retain(|one| format!("{:?}", one.suite()).contains("CHACHA20"));
+        }
+        Arc::new(made)
+    }
+
     pub fn client(&self) -> Arc<rustls::ClientConfig> {
-        let provider = Arc::new(ciphers::default_provider());
+        let provider = self.provider();
         let certificate = self.certificates("-ca").remove(0);
-        let mut made = rustls::ClientConfig::builder_with_protocol_versions(self.versions())
+        let mut made = rustls::ClientConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(self.versions())
+            .unwrap()
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Pinned {
                 certificate,
