@@ -21,7 +21,8 @@ static inline int is_disabled(struct pt_regs *ctx)
 }
 
 /* The call that begins, 0 if it is not remembered. */
-static inline struct tls_call *tls_begin(struct pt_regs *ctx, u8 source, u32 direction, u8 plaintext, u64 length)
+static inline struct tls_call *tls_begin_on(struct pt_regs *ctx, u64 object, u64 buffer, u8 source, u32 direction,
+					    u8 plaintext, u64 length)
 {
 	struct tls_call *call;
 	u64 id = bpf_get_current_pid_tgid();
@@ -31,7 +32,7 @@ static inline struct tls_call *tls_begin(struct pt_regs *ctx, u8 source, u32 dir
 	call = tls_call_of(tid);
 	if (!call) {
 		/* Its bytes are not counted: a new connection must begin, or its positions would be wrong. */
-		struct tls_key key = {.object = PT_REGS_PARM1(ctx), .tgid = id >> 32};
+		struct tls_key key = {.object = object, .tgid = id >> 32};
 		count(COUNT_TABLE_FULL_CALLS, 1);
 		tls_conns.delete(&key);
 		return 0;
@@ -39,16 +40,21 @@ static inline struct tls_call *tls_begin(struct pt_regs *ctx, u8 source, u32 dir
 	call->is_nested = call->object && call->stack > PT_REGS_SP(ctx);
 	if (call->is_nested)
 		outer_tls_calls.update(&tid, call);
-	call->object = PT_REGS_PARM1(ctx);
+	call->object = object;
 	call->sk = 0;
 	call->stack = PT_REGS_SP(ctx);
-	call->buffer = plaintext == PLAINTEXT_BUFFER ? PT_REGS_PARM2(ctx) : 0;
+	call->buffer = plaintext == PLAINTEXT_BUFFER ? buffer : 0;
 	call->length = length;
 	call->direction = direction;
 	call->source = source;
 	call->plaintext = plaintext;
 	call->time_ns = bpf_ktime_get_ns();
 	return call;
+}
+
+static inline struct tls_call *tls_begin(struct pt_regs *ctx, u8 source, u32 direction, u8 plaintext, u64 length)
+{
+	return tls_begin_on(ctx, PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), source, direction, plaintext, length);
 }
 
 static inline int tls_enter(struct pt_regs *ctx, u8 source, u32 direction, u8 plaintext, u64 length)
@@ -368,4 +374,32 @@ int boringssl_plain(struct pt_regs *ctx)
 int boringssl_free(struct pt_regs *ctx)
 {
 	return tls_end(ctx, SOURCE_BORINGSSL, PT_REGS_PARM1(ctx));
+}
+
+/* Conscrypt's BoringSSL, as Java calls it. The arguments follow JNI's own two: the SSL, who holds it, then a buffer. */
+
+static inline int conscrypt_enter(struct pt_regs *ctx, u32 direction, u8 plaintext)
+{
+	tls_begin_on(ctx, PT_REGS_PARM3(ctx), PT_REGS_PARM5(ctx), SOURCE_BORINGSSL, direction, plaintext, 0);
+	return 0;
+}
+
+int conscrypt_read(struct pt_regs *ctx)
+{
+	return conscrypt_enter(ctx, DIRECTION_RECEIVED, PLAINTEXT_BUFFER);
+}
+
+int conscrypt_write(struct pt_regs *ctx)
+{
+	return conscrypt_enter(ctx, DIRECTION_SENT, PLAINTEXT_BUFFER);
+}
+
+int conscrypt_plain(struct pt_regs *ctx)
+{
+	return conscrypt_enter(ctx, 0, PLAINTEXT_NONE);
+}
+
+int conscrypt_free(struct pt_regs *ctx)
+{
+	return tls_end(ctx, SOURCE_BORINGSSL, PT_REGS_PARM3(ctx));
 }

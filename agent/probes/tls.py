@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO
 
-from agent.probes import boringssl, elf, go, rustls
+from agent.probes import boringssl, conscrypt, elf, go, rustls
 from agent.probes.elf import Function
 from agent.probes.method_table import MethodTable
 
@@ -72,7 +72,7 @@ def _by_symbols(file: IO[bytes], names: Iterable[str]) -> dict[str, Function]:
 
 
 def _in_boringssl(file: IO[bytes], names: Iterable[str]) -> dict[str, Function]:
-    return _entries(boringssl.functions(file, names))
+    return _entries(conscrypt.functions(file, names) or boringssl.functions(file, names))
 
 
 OPENSSL = TlsLibrary(
@@ -146,8 +146,13 @@ BORINGSSL = TlsLibrary(
     hooks={
         "BoringSSL's SSL_read": Hook("boringssl_read", "openssl_return", has_plaintext=True),
         "BoringSSL's SSL_write": Hook("boringssl_write", "openssl_return", has_plaintext=True),
+        # Those of Conscrypt that Java calls.
+        "Conscrypt's ENGINE_SSL_read_direct": Hook("conscrypt_read", "openssl_return", has_plaintext=True),
+        "Conscrypt's ENGINE_SSL_write_direct": Hook("conscrypt_write", "openssl_return", has_plaintext=True),
         "BoringSSL's SSL_do_handshake": Hook("boringssl_plain", "openssl_return"),
+        "Conscrypt's ENGINE_SSL_do_handshake": Hook("conscrypt_plain", "openssl_return"),
         "BoringSSL's SSL_free": Hook("boringssl_free"),
+        "Conscrypt's SSL_free": Hook("conscrypt_free"),
     },
     marks=(b"ssl/ssl_lib.cc\0",),
     cure="use a build with symbols",

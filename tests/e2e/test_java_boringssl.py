@@ -1,6 +1,7 @@
-"""Netty on BoringSSL (tcnative), captured without --java: each call is stored once, with both ends' peers.
+"""BoringSSL in Java, captured without --java: each call is stored once, with both ends' peers.
 
-Netty unpacks that library into a temporary file, and deletes the file as soon as it is loaded.
+Netty (tcnative) and Conscrypt unpack that library into a temporary file, and delete the file as soon as it is
+loaded.
 """
 
 from __future__ import annotations
@@ -21,9 +22,16 @@ from tests.e2e.test_java import CALLS, many, stored_once
 
 pytestmark = [
     pytest.mark.root,
-    pytest.mark.skipif(not LIBRARIES, reason="no Netty: tools/setup tests fetches it with TIERS=all"),
+    pytest.mark.skipif(not LIBRARIES, reason="tools/setup tests fetches the libraries with TIERS=all"),
 ]
-KINDS = ("netty-native", "netty-native-epoll")
+NETTY = ("netty-native", "netty-native-epoll")
+SERVERS = (
+    *((kind, protocol) for kind in NETTY for protocol in ("h1", "h2")),
+    ("conscrypt-engine", "h1"),
+    ("conscrypt-socket", "h1"),
+)
+CLIENTS = (*NETTY, "conscrypt-h1", "conscrypt-url", "conscrypt-bare")
+EITHER = frozenset({"openssl", "boringssl"})
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +43,11 @@ def programs(tmp_path_factory: pytest.TempPathFactory, certificate: Certificate)
 @pytest.fixture(scope="module")
 def spectap(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spectap]:
     """After the programs, whose compiler is of no interest."""
-    with watching(tmp_path_factory.mktemp("netty")) as started:
+    with watching(tmp_path_factory.mktemp("java")) as started:
         yield started
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("protocol", ["h1", "h2"])
+@pytest.mark.parametrize(("kind", "protocol"), SERVERS)
 def test_each_call_to_a_server_is_stored_once(
     spectap: Spectap, programs: Programs, kind: str, protocol: str, tmp_path: Path, certificate: Certificate
 ) -> None:
@@ -56,10 +63,10 @@ def test_each_call_to_a_server_is_stored_once(
 
         wait_until(seen, "probes")
         made = client.make(many(kind))
-        stored_once(spectap, port, made, server.pid, protocol, frozenset({"openssl"}))
+        stored_once(spectap, port, made, server.pid, protocol, EITHER)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", CLIENTS)
 def test_each_call_of_a_client_is_stored_once(
     spectap: Spectap, programs: Programs, kind: str, tmp_path: Path, certificate: Certificate
 ) -> None:
@@ -78,4 +85,4 @@ def test_each_call_of_a_client_is_stored_once(
         before = len(server.observations())
         client.make(many(kind))
         wait_until(lambda: len(server.observations()) >= before + CALLS, "the server's log")
-        stored_once(spectap, server.port, server.observations()[before:], pid, "h1", frozenset({"openssl"}))
+        stored_once(spectap, server.port, server.observations()[before:], pid, "h1", EITHER)
