@@ -59,6 +59,12 @@ def require() -> None:
         pytest.skip("no JDK, or make java was not run: tools/setup tests does both with CI=true or TIERS=all")
 
 
+def stub_of(pid: int) -> str:
+    """The library that --java brought into this machine, each into its own; empty if it is not there yet."""
+    lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    return next((line.split(None, 5)[5] for line in lines if line.endswith("/libspectap_java.so")), "")
+
+
 @dataclass(frozen=True, slots=True)
 class Programs:
     """The compiled programs and their key store."""

@@ -39,12 +39,15 @@ def spectap(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield started
 
 
+def probed(spectap: Spectap) -> set[str | None]:
+    return {one["path"] for one in spectap.agent.status()["watching"]}
+
+
 def until_attached(spectap: Spectap, pid: int) -> None:
     def attached() -> bool:
         said = [note for note in spectap.agent.status()["notes"] if f"process {pid} " in note]
         assert not any("not captured" in note for note in said), said
-        probed = any("libspectap_java" in str(one) for one in spectap.agent.status()["watching"])
-        return bool(said) and probed
+        return bool(said) and java_programs.stub_of(pid) in probed(spectap)
 
     wait_until(attached, f"attachment to {pid}")
 
