@@ -222,7 +222,11 @@ MORE = (
     Case("io_uring", io_uring, PLAIN, Word("plain", "unknown")),
     Case("pyopenssl", pyopenssl, OPENSSL, OPENSSL),
     Case("static", static(), OPENSSL, OPENSSL),
-    *(Case(how, java(how), OPENSSL, OPENSSL) for how in ("netty-native",) if java_programs.LIBRARIES),
+    *(
+        Case(how, java(how), word, OPENSSL)
+        for how, word in (("netty-native", OPENSSL), ("conscrypt-engine", Word("boringssl")))
+        if java_programs.LIBRARIES
+    ),
     *(Case(f"go-{build}", go(build), GO, GO) for build in go_programs.OTHERS),
 )
 CHOSEN = CASES + MORE * EVERYTHING

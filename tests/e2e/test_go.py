@@ -36,14 +36,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[Build, Path]:
 
 def until_probed(spectap: Spectap, make: Callable[[], list[Observation]], pids: set[int]) -> None:
     """Has calls made until one is seen in all of these processes: probing a new program takes a moment."""
-
-    def seen() -> bool:
-        try:
-            return bool(spectap.views(make(), pids, patience=1))
-        except AssertionError:
-            return False
-
-    wait_until(seen, "probes in both")
+    wait_until(lambda: spectap.sees(make(), pids), "probes in both")
 
 
 def until_both_are_probed(spectap: Spectap, server: Echo, client: Caller) -> None:
