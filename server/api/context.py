@@ -68,7 +68,7 @@ class Context:
             metrics=metrics,
             intake=Intake(store, core.acceptor),
             inventory=Inventory(store, catalogue),
-            overview=Overview(store),
+            overview=Overview(store, catalogue),
             exchanges=StoredExchanges(store),
             fleet=Fleet(store),
             specifications=Specifications(store, core.acceptor, core.load, core.jobs.judge_again),

@@ -13,7 +13,7 @@ from server.services.errors import UnknownApi
 from server.services.narrowing import Cursor, Filters, number_of
 from server.store.filters import FieldFilter, FilterField
 from server.store.keys import id_of
-from server.store.rows import ApiRow, Listed, OperationRow
+from server.store.rows import ApiRow, Listed, OperationRow, Totals
 from server.store.store import Store
 
 
@@ -75,6 +75,11 @@ class Inventory:
             filters = replace(filters, fields=(*filters.fields, SHADOW))
         with self._store.reading() as reader:
             return reader.inventory.operations(filters, limit, after, deprecated)
+
+    def totals(self) -> Totals:
+        """The number of called APIs and of their calls."""
+        with self._store.reading() as reader:
+            return reader.inventory.totals()
 
     def unused(self, api: int, limit: int, after: Cursor | None) -> Listed[Operation]:
         """Operations of an API's specifications that were never called, in document order."""

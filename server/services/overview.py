@@ -1,35 +1,72 @@
-"""The data of the first page and of an API's page, read at one moment."""
+"""The data of the overview and of an API's page, each read at one moment."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from server.analysis.specs.kinds import Kind, Severity, Verdict, Where, severity_of
+from server.ingest.catalogue_editor import CatalogueEditor
 from server.services.errors import UnknownApi
 from server.services.narrowing import Cursor, Filters, number_of
+from server.store.reader import Reader
 from server.store.rows import (
     AgentRow,
     ApiRow,
+    ApiUse,
+    DeprecatedUse,
+    DeviationCount,
     DeviationRow,
+    EstateCounts,
     ExchangeRow,
     Ledgers,
     Listed,
+    Newcomers,
     OperationRow,
-    Totals,
 )
 from server.store.store import Store
+from server.store.values import DAY_NS
 
 LATEST = 20  # deviations and exchanges
+SHORT = 6  # rows of each list of the overview
+NEW_NS = DAY_NS  # what was first seen within this time is new
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
-    """`agent` is the one that reported last."""
+class Described:
+    """The number of operations that specifications describe, and how many of them were called."""
 
-    apis: Listed[ApiRow]
-    deviations: Listed[DeviationRow]
-    totals: Totals
+    operations: int
+    called: int
+
+
+@dataclass(frozen=True, slots=True)
+class Estate:
+    """All APIs at one moment. `agent` is the one that reported last, `new_since` the time (ns) since which
+    something counts as new; `severe` is the number of deviations of high severity.
+    """
+
+    counts: EstateCounts
+    described: Described
+    severe: int
+    newcomers: Newcomers
+    new_since: int
+    busiest: Sequence[ApiUse]
+    worst: Sequence[ApiUse]
+    deprecated_uses: Sequence[DeprecatedUse]
     ledgers: Ledgers
     agent: AgentRow | None
+
+    @property
+    def judged(self) -> int:
+        """Calls with a verdict."""
+        return sum(self.counts.verdicts.values())
+
+    @property
+    def documented_calls(self) -> int:
+        """Calls of described operations."""
+        return self.judged - self.counts.verdicts.get(Verdict.SHADOW, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +81,31 @@ class ApiSummary:
 
 
 class Overview:
-    def __init__(self, store: Store) -> None:
+    def __init__(
+        self, store: Store, catalogue: CatalogueEditor, clock: Callable[[], int] = time.time_ns
+    ) -> None:
         self._store = store
+        self._catalogue = catalogue
+        self._clock = clock
 
-    def all(self, limit: int, after: Cursor | None) -> Summary:
+    def estate(self) -> Estate:
+        """All APIs together."""
+        catalogue, new_since = self._catalogue.published, self._clock() - NEW_NS
+        keys = {
+            api: {key for one in specs.specifications for key in one.operations}
+            for api, specs in catalogue.apis.items()
+        }
         with self._store.reading() as reader:
             heard = reader.fleet.agents(1, None).rows
-            return Summary(
-                apis=reader.inventory.apis(Filters(), limit, after),
-                deviations=reader.deviations.listed(Filters(), LATEST, None),
-                totals=reader.inventory.totals(),
+            return Estate(
+                counts=reader.estate.counts(),
+                described=_described(reader, keys),
+                severe=_severe(reader.estate.deviation_counts()),
+                newcomers=reader.estate.newcomers(new_since, SHORT),
+                new_since=new_since,
+                busiest=reader.estate.busiest(SHORT),
+                worst=reader.estate.worst(SHORT),
+                deprecated_uses=reader.estate.deprecated_uses(SHORT),
                 ledgers=reader.fleet.ledgers(),
                 agent=heard[0] if heard else None,
             )
@@ -73,3 +125,13 @@ class Overview:
                 exchanges=reader.exchanges.listed(filters, LATEST, None),
                 rebuilt=reader.lessons.newest_version(api),
             )
+
+
+def _described(reader: Reader, keys: Mapping[int, set[str]]) -> Described:
+    """`keys` are those of the operations that each API's specifications describe."""
+    called = sum(len(known.intersection(reader.inventory.called(api))) for api, known in keys.items())
+    return Described(sum(map(len, keys.values())), called)
+
+
+def _severe(counts: Sequence[DeviationCount]) -> int:
+    return sum(one.count for one in counts if severity_of(Kind(one.kind), Where(one.where)) is Severity.HIGH)

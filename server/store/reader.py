@@ -11,14 +11,19 @@ from server.store.filters import Filters
 from server.store.rows import (
     AgentRow,
     ApiRow,
+    ApiUse,
     CaptureRow,
     Cursor,
+    DeprecatedUse,
+    DeviationCount,
     DeviationRow,
+    EstateCounts,
     ExchangeRow,
     KnownDeviation,
     Learnable,
     Ledgers,
     Listed,
+    Newcomers,
     OperationRow,
     PartCount,
     Proposal,
@@ -68,6 +73,26 @@ class InventoryReader(Protocol):
 
     def unused_consumers(self) -> Sequence[int]:
         """Numbers of consumers that nothing refers to."""
+
+
+class EstateReader(Protocol):
+    """All APIs together."""
+
+    def counts(self) -> EstateCounts: ...
+
+    def busiest(self, limit: int) -> Sequence[ApiUse]:
+        """The APIs with the most calls."""
+
+    def worst(self, limit: int) -> Sequence[ApiUse]:
+        """The APIs with the most deviating calls."""
+
+    def deprecated_uses(self, limit: int) -> Sequence[DeprecatedUse]:
+        """Who calls deprecated operations, the busiest consumers first."""
+
+    def newcomers(self, since: int, limit: int) -> Newcomers:
+        """What was first seen at or after a time (ns)."""
+
+    def deviation_counts(self) -> Sequence[DeviationCount]: ...
 
 
 class ExchangesReader(Protocol):
@@ -178,6 +203,8 @@ class Reader(Protocol):
 
     @property
     def inventory(self) -> InventoryReader: ...
+    @property
+    def estate(self) -> EstateReader: ...
     @property
     def exchanges(self) -> ExchangesReader: ...
     @property

@@ -313,6 +313,94 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True)
+class OperationsUse:
+    """A number of operations, and of calls."""
+
+    operations: int
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class EstateCounts:
+    """All APIs in numbers. Calls include uncertain exchanges, as verdicts do. `specified` APIs have a
+    specification, `external` ones were only called; `newest` is the time of the newest call (ns).
+    """
+
+    apis: int
+    specified: int
+    external: int
+    calls: int
+    verdicts: Mapping[str, int]
+    deprecated: OperationsUse
+    undocumented: OperationsUse
+    newest: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiUse:
+    """An API's calls, and how many of these were judged and deviate. `title` is that of its newest
+    specification.
+    """
+
+    id: str
+    name: str
+    title: str | None
+    calls: int
+    judged: int
+    deviating: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeprecatedUse:
+    """A consumer's calls of deprecated operations, of all APIs."""
+
+    id: str
+    kind: str
+    name: str
+    operations: int
+    calls: int
+
+
+class NewcomerKind(StrEnum):
+    """What was seen for the first time."""
+
+    API = "api"
+    OPERATION = "operation"
+    DEVIATION = "deviation"
+
+
+@dataclass(frozen=True, slots=True)
+class Newcomer:
+    """An API, operation or deviation that was first seen at a time (ns). `name` is an API's name, an
+    operation's key, or the kind of a deviation and the key of its operation.
+    """
+
+    kind: NewcomerKind
+    id: str
+    name: str
+    api_id: str
+    api_name: str
+    first_seen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Newcomers:
+    """What is new: the latest, and the number of each kind."""
+
+    latest: Sequence[Newcomer]
+    counts: Mapping[NewcomerKind, int]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviationCount:
+    """The number of deviations of a kind in a part of an exchange, without ignored ones."""
+
+    kind: str
+    where: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class PartCount:
     """How often a part of an operation was exercised; by everyone if `consumer` is None."""
 

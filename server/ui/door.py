@@ -5,9 +5,11 @@ Captured data is hostile: templates escape everything, and the policy blocks any
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode
@@ -30,6 +32,8 @@ from server.services.errors import Conflict, InvalidInput, KeyCollision, NotFoun
 from server.ui import show
 
 FOLDER = Path(__file__).parent
+PLAIN_HOST = re.compile(r"[\w.:\[\]-]+", re.ASCII)
+VERSION = version("spectap")
 POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
@@ -48,6 +52,22 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 
+PAGES = (
+    ("/", "Overview"),
+    ("/apis", "APIs"),
+    ("/operations", "Operations"),
+    ("/deviations", "Deviations"),
+    ("/exchanges", "Exchanges"),
+)
+"""The address and the name of each page that every page leads to."""
+SHOWN = {
+    ("specified", "true"): "with a specification",
+    ("specified", "false"): "without a specification",
+    ("state", "shadow"): "undocumented",
+    ("state", "zombie"): "deprecated",
+}
+"""A filter of a list in words, where its name and value are not plain enough."""
+
 templates = Environment(
     loader=FileSystemLoader(FOLDER / "templates"),
     autoescape=True,
@@ -57,7 +77,7 @@ templates = Environment(
     lstrip_blocks=True,
 )
 templates.filters.update(show.FILTERS)
-templates.globals.update(between=show.between)
+templates.globals.update(between=show.between, PAGES=PAGES, SHOWN=SHOWN, VERSION=VERSION)
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -103,8 +123,24 @@ def plain_page(
     return HTMLResponse(templates.get_template(template).render(common | values), status)
 
 
+def asked_of(request: Request) -> list[tuple[str, str]]:
+    """The filters in the URL, for the form and the link to the next page; a name may be repeated."""
+    return [(name, value) for name, value in request.query_params.multi_items() if name != "cursor" and value]
+
+
+def server_of(request: Request) -> str:
+    """This server's URL, for use in a shell."""
+    host = request.headers.get("host", "")
+    return f"{request.url.scheme}://{host if PLAIN_HOST.fullmatch(host) else 'SERVER:8080'}"
+
+
 class Page(APIRoute):
-    """A route that responds with a page, also for errors."""
+    """A route that responds with a page, also for errors, and to HEAD."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        if self.methods and "GET" in self.methods:
+            self.methods.add("HEAD")
 
     def get_route_handler(self) -> Handler:
         answer = super().get_route_handler()
@@ -124,6 +160,11 @@ class Page(APIRoute):
         return handler
 
 
+def wants_page(request: Request) -> bool:
+    """Whether a person's browser asks, and not for a part of the API."""
+    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
+
+
 def secure(headers: MutableHeaders) -> None:
     """Adds the security headers that a response has not set itself."""
     for name, value in HEADERS.items():
@@ -135,6 +176,13 @@ def _to_login(request: Request) -> Response:
         return Response(status_code=HTTPStatus.NO_CONTENT, headers={"HX-Refresh": "true"})
     query = urlencode({"next": request.url.path}) if request.method == "GET" else ""
     return RedirectResponse(f"/login?{query}".rstrip("?"), HTTPStatus.SEE_OTHER)
+
+
+def failed(request: Request, error: Exception) -> Response:
+    """An error as a page."""
+    response = _failed(request, error)
+    secure(response.headers)
+    return response
 
 
 def _failed(request: Request, error: Exception) -> Response:
@@ -150,6 +198,12 @@ def _problem(error: Any) -> tuple[int, str]:
     return error.status, error.detail
 
 
+def _invalid(error: Any) -> str:
+    """Names the parameters, never their values."""
+    found = [f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors()]
+    return f"Invalid request parameter. {'; '.join(found)}."
+
+
 def _http(error: Any) -> tuple[int, str]:
     return error.status_code, str(error.detail)
 
@@ -163,7 +217,7 @@ def sentence(error: Exception) -> str:
 ERRORS: dict[type[Exception], Callable[[Exception], tuple[int, str]]] = {
     Problem: _problem,
     HTTPException: _http,
-    RequestValidationError: lambda _: (422, "Invalid request parameter."),
+    RequestValidationError: lambda error: (422, _invalid(error)),
     NotFound: lambda error: (404, sentence(error)),
     Conflict: lambda error: (409, sentence(error)),
     KeyCollision: lambda error: (409, sentence(error)),

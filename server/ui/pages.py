@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-import re
 from http import HTTPStatus
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
+from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from agent.wire import lost
 from server.api import render
 from server.api.context import Here
 from server.api.documents import shown_document
 from server.api.known import KnownApi, check_id
-from server.api.paging import After, DeviationFilters, ExchangeFilters, decode
+from server.api.paging import (
+    After,
+    ApiFilters,
+    CalledState,
+    DeviationFilters,
+    ExchangeFilters,
+    OperationFilters,
+    decode,
+)
 from server.api.paging import page as listed
 from server.services.attaching import AttachTarget
-from server.services.overview import Summary
+from server.services.inventory import OperationState
 from server.services.sent import Sent
-from server.ui import decide, login
-from server.ui.door import FOLDER, Page, admin, page, secure
+from server.ui import decide, login, overview
+from server.ui.door import FOLDER, Page, admin, asked_of, failed, page, secure, server_of, wants_page
 from server.ui.upload import uploaded
 
-APIS = 25  # rows on one page: few, so that the latest deviations are visible below
+APIS = 50  # rows on one page
 OPERATIONS = 200
 EXCHANGES = 50
 DEVIATIONS = 100
-PLAIN_HOST = re.compile(r"[\w.:\[\]-]+", re.ASCII)
 
 router = APIRouter(route_class=Page, include_in_schema=False, dependencies=[Depends(admin)])
 
@@ -46,44 +52,48 @@ class Static(StaticFiles):
 
 def install(app: FastAPI) -> None:
     """Adds the pages to the server."""
+    as_problem = app.exception_handlers[HTTPException]
+
+    @app.exception_handler(HTTPException)
+    async def unknown_address(request: Request, error: HTTPException) -> Response:
+        if wants_page(request):
+            return failed(request, error)
+        answer: Response = await as_problem(request, error)  # type: ignore[misc]
+        return answer
+
     app.include_router(login.router)
+    app.include_router(overview.router)
     app.include_router(router)
     app.include_router(decide.router)
     app.mount("/static", Static(directory=FOLDER / "static"))
 
 
-@router.get("/")
-def first_page(request: Request, here: Here, cursor: After = None) -> Response:
+@router.get("/apis")
+def apis_page(request: Request, here: Here, filters: ApiFilters, cursor: After = None) -> Response:
     after = decode(cursor)
-    found = here.overview.all(APIS, after)
     return page(
         request,
-        "first.html",
-        apis=listed(found.apis, render.api),
-        deviations=listed(found.deviations, render.deviation),
-        totals=_totals(found),
-        heard=render.agent(found.agent) if found.agent else None,
-        server=_server(request),
+        "apis.html",
+        apis=listed(here.inventory.apis(filters, APIS, after), render.api),
+        totals=here.inventory.totals(),
+        filters=asked_of(request),
         newest=after is None,
     )
 
 
-def _totals(found: Summary) -> dict[str, int]:
-    seen = found.ledgers.agents
-    return {
-        "apis": found.totals.apis,
-        "exchanges": found.totals.exchanges,
-        "uncertain": found.totals.uncertain,
-        "bytes": seen.get("bytes", {}).get("parsed", 0),
-        "bytes_lost": lost(seen, "bytes"),
-        "exchanges_lost": lost(seen, "exchanges"),
-    }
-
-
-def _server(request: Request) -> str:
-    """This server's URL, for use in a shell."""
-    host = request.headers.get("host", "")
-    return f"{request.url.scheme}://{host if PLAIN_HOST.fullmatch(host) else 'SERVER:8080'}"
+@router.get("/operations")
+def operations_page(
+    request: Request, here: Here, filters: OperationFilters, state: CalledState = "", cursor: After = None
+) -> Response:
+    wanted = OperationState(state) if state else None
+    found = here.inventory.operations(filters, wanted, OPERATIONS, decode(cursor))
+    return page(
+        request,
+        "operations.html",
+        operations=listed(found, render.operation),
+        api_names={row.api_id: row.api_name for row in found.rows},
+        filters=asked_of(request),
+    )
 
 
 @router.get("/apis/{id}")
@@ -99,7 +109,7 @@ def api_page(request: Request, here: Here, id: str, cursor: After = None) -> Res
         operations=listed(found.operations, render.operation),
         deviations=listed(found.deviations, render.deviation),
         exchanges=listed(found.exchanges, render.exchange),
-        server=_server(request),
+        server=server_of(request),
         newest=after is None,
     )
 
@@ -132,8 +142,8 @@ def exchanges_page(request: Request, here: Here, filters: ExchangeFilters, curso
         request,
         "exchanges.html",
         exchanges=listed(found, render.exchange),
-        asked=dict(_asked(request)),
-        filters=_asked(request),
+        asked=dict(asked_of(request)),
+        filters=asked_of(request),
     )
 
 
@@ -146,14 +156,19 @@ def deviations_page(
         request,
         "deviations.html",
         deviations=listed(found, render.deviation),
-        asked=dict(_asked(request)),
-        filters=_asked(request),
+        asked=dict(asked_of(request)),
+        filters=asked_of(request),
     )
 
 
-def _asked(request: Request) -> list[tuple[str, str]]:
-    """The filters in the URL, for the form and the link to the next page; a name may be repeated."""
-    return [(name, value) for name, value in request.query_params.multi_items() if name != "cursor" and value]
+@router.get("/help")
+def help_page(request: Request) -> Response:
+    return page(request, "help.html")
+
+
+@router.get("/docs")
+def docs_page(request: Request) -> Response:
+    return page(request, "docs.html")
 
 
 @router.get("/exchanges/{id}")

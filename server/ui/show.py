@@ -15,6 +15,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from agent.wire import CaptureScope
+from server.api import render
 from server.api.exchange_models import Message
 from server.api.models import Bytes, Text
 from server.services.freshness import SILENT, Freshness
@@ -151,6 +152,21 @@ def _agents(number: int) -> str:
     return "1 agent" if number == 1 else f"{count(number)} agents"
 
 
+def percent(part: int, whole: int) -> str:
+    """A share, rounded so that only everything is 100 % and only nothing 0 %."""
+    if not whole:
+        return ABSENT
+    share = 100 * part / whole
+    if 0 < share < 1:
+        return "< 1 %"
+    return "> 99 %" if 99 < share < 100 else f"{share:.0f} %"
+
+
+def width(part: int, whole: int) -> float:
+    """A share of a bar that is 100 wide."""
+    return round(100 * part / whole, 2) if whole else 0.0
+
+
 def segment(value: str) -> str:
     """A captured value as one segment of a page's path."""
     return quote(value, safe="")
@@ -200,9 +216,12 @@ FILTERS = {
     "count": count,
     "duration": duration,
     "freshness": freshness,
+    "percent": percent,
     "segment": segment,
     "shares": shares,
     "size": size,
     "status_class": status_class,
     "text": text,
+    "time": render.moment,
+    "width": width,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -28,16 +29,26 @@ def rows(page: Page, heading: str) -> list[str]:
     return [re.sub(r"\s+", " ", text) for text in found.all_inner_texts()]
 
 
-def test_the_first_page_leads_to_an_apis_operations_and_to_a_deviations_exchange(
+def pages_of(client: Client) -> list[str]:
+    """The addresses of all pages but those that Swagger UI lays out."""
+    return [
+        address
+        for address, answer in crawled(client.http)
+        if "/spec" not in address and address != "/docs" and "html" in answer.headers["content-type"]
+    ]
+
+
+def test_the_overview_leads_to_an_apis_operations_and_to_a_deviations_exchange(
     browser: Browser, client: Client
 ) -> None:
     filled(client)
     with visiting(browser, client.http.base_url) as visit:
         page = visit.open("/")
+        (worst,) = rows(page, "Furthest from their specification")
+        assert worst.startswith("Shop nginx:8080 1 ")
+        page.get_by_role("link", name="1", exact=True).first.click()
         (api,) = rows(page, "APIs")
         assert re.match(r"nginx:8080 internal shop.local:8080 4 3 .*1 shadow.* Shop ", api)
-        deviations = rows(page, "Latest deviations")
-        assert [one for one in deviations if one.startswith("unknown-path GET /admin path")]
         page.get_by_role("link", name="nginx:8080").click()
         operations = rows(page, "Operations")
         assert {re.split(r" \d", one)[0] for one in operations} == {
@@ -92,7 +103,7 @@ def test_no_captured_value_runs_on_any_page(browser: Browser, client: Client) ->
     client.send(*hostile())
     describe(client, hostile_spec("http://127.0.0.1:9"), f"/apis/{only_api(client)}/spec")
     wait_for(lambda: client.items("/deviations"), "deviation")
-    addresses = [address for address, _ in crawled(client.http) if "/spec" not in address]
+    addresses = pages_of(client)
     assert len(addresses) >= 6
     with visiting(browser, client.http.base_url) as visit:
         for address in addresses:
@@ -107,16 +118,34 @@ def test_new_calls_appear_without_a_reload(browser: Browser, client: Client) -> 
     with visiting(browser, client.http.base_url) as visit:
         page = visit.open("/")
         page.evaluate("window.loaded = 1")
-        client.send(*both(9, "/unheard-of"))
-        expect(page.get_by_role("table", name="Latest deviations")).to_contain_text("/unheard-of")
+        client.send(*both(9, start=time.time_ns(), path="/unheard-of"))
+        expect(page.get_by_role("table", name="New in 24 hours")).to_contain_text("/unheard-of")
         assert page.evaluate("window.loaded") == 1
         visit.assert_quiet()
+
+
+def test_a_selection_survives_refreshes_and_a_server_that_is_gone_is_reported(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with serving(tmp_path, load) as server, visiting(browser, server.http.base_url) as visit:
+        filled(server)
+        page = visit.open("/")
+        figure = page.locator(".figure").first
+        figure.select_text()
+        with page.expect_response(lambda answer: answer.url == f"{visit.origin}/"):
+            pass
+        assert page.evaluate("getSelection().toString()").split() == ["1", "of", "1", "APIs"]
+        expect(page.locator("#gone")).to_be_hidden()
+        page.route("**/*", lambda route: route.abort())
+        expect(page.locator("#gone")).to_contain_text("The server has not answered since")
+        page.unroute("**/*")
+        expect(page.locator("#gone")).to_be_hidden()
 
 
 def test_pages_work_without_scripts(browser: Browser, client: Client) -> None:
     api = filled(client)
     with visiting(browser, client.http.base_url, java_script_enabled=False) as visit:
-        assert rows(visit.open("/"), "APIs")
+        assert rows(visit.open("/apis"), "APIs")
         assert rows(visit.open(f"/apis/{api}"), "Operations")
         page = visit.open(f"/apis/{api}/spec")
         expect(page.get_by_role("link", name="the uploaded document")).to_be_visible()
@@ -181,7 +210,7 @@ def test_where_tokens_are_set_one_logs_in_and_out(browser: Browser, tmp_path: Pa
 def test_no_page_is_wider_than_the_screen(browser: Browser, client: Client, width: int) -> None:
     filled(client)
     client.send(*hostile(9, "w" * 300))
-    addresses = [address for address, _ in crawled(client.http) if "/spec" not in address]
+    addresses = pages_of(client)
     with visiting(browser, client.http.base_url, viewport={"width": width, "height": 800}) as visit:
         for address in addresses:
             page = visit.open(address)

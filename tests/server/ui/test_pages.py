@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from agent.wire import Capture, Endpoint, SubOperation, WebSocket, WebSocketHalf, WebSocketText
+from server.analysis.specs.kinds import Verdict
 from server.analysis.specs.load import load
+from server.ui.pages import APIS
 from tests.server.records import both, record
 from tests.server.running import Client, serving, wait_for
 from tests.server.ui.reading import crawled, read
@@ -18,12 +21,12 @@ POLICY = (
     " frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 )
 TAGS = """html head meta title link body header main nav section a img form button h1 h2 h3 p span dl dt dd
-    div ul li code pre table thead tbody tr th td caption time svg rect script noscript label input select
-    option"""
+    div ul li footer code pre table thead tbody tr th td caption time svg rect script noscript label input
+    select option"""
 ATTRIBUTES = """charset name content lang rel href type src defer id class width height alt aria-current
-    aria-hidden aria-label aria-labelledby role data-label data-url title scope datetime viewbox
-    preserveaspectratio x y method action enctype value size maxlength pattern required accept download
-    placeholder hx-get
+    aria-hidden hidden aria-label aria-labelledby role data-label data-url data-count title scope datetime
+    selected viewbox preserveaspectratio x y method action enctype value size maxlength pattern required
+    accept download placeholder hx-get
     hx-trigger hx-select hx-select-oob hx-swap"""
 OURS = {*TAGS.split(), *ATTRIBUTES.split()}
 
@@ -49,16 +52,48 @@ def test_an_empty_server_says_what_to_do(client: Client) -> None:
     assert "An agent is connected and has captured no calls yet" in page(client, "/")
 
 
-def test_the_first_page_lists_apis_and_latest_deviations(client: Client) -> None:
+def test_the_overview_answers_in_numbers_and_leads_to_the_apis(client: Client) -> None:
     api = filled(client)
     text = page(client, "/")
+    for said in (
+        "Documented 1 of 1 APIs 75 % of calls are of described operations",
+        "As specified 25 % of calls 1 of 4 judged calls deviate",
+        "Deprecated in use 1 operation 1 calls",
+        "Undocumented 1 operation 1 calls",
+        "Coverage 2 of 2 described operations were called (100 %)",
+        "Security 1 deviation of high severity",
+        "Shop nginx:8080 1 25 %",
+        "curl process 1 1",
+    ):
+        assert said in text
+    assert {f"/apis/{api}"} < set(read(client.http.get("/").text).links)
+
+
+def test_what_was_first_seen_within_a_day_is_new(client: Client) -> None:
+    client.send(record(0, path="/old"), record(1, path="/fresh", start=time.time_ns() - 10**9))
+    text = page(client, "/")
+    assert "New in 24 hours 0 APIs, 1 operations, 0 deviations" in text
+    assert "operation GET /fresh" in text
+    assert "GET /old" not in text
+
+
+def test_the_list_of_apis_says_what_each_is(client: Client) -> None:
+    filled(client)
+    text = page(client, "/apis")
     for said in ("nginx:8080", "internal", "shop.local:8080", "Shop", "1 shadow", "1 deviating", "1 zombie"):
         assert said in text
-    assert "unknown-path GET /admin path" in text
-    assert "unknown-parameter GET /users/{id} query colour" in text
-    assert "Last report node-1" in text
-    assert "APIs 1 Exchanges 4" in text
-    assert {f"/apis/{api}"} < set(read(client.http.get("/").text).links)
+    assert "1 called, 4 calls" in text
+    assert "with a specification All" in page(client, "/apis?specified=true")
+    assert "No such API" in page(client, "/apis?specified=false")
+
+
+def test_operations_of_all_apis_are_listed_with_their_apis(client: Client) -> None:
+    filled(client)
+    assert "GET /carts deprecated nginx:8080 1 1 2xx 1 zombie" in page(client, "/operations")
+    text = page(client, "/operations?state=shadow")
+    assert "undocumented All" in text
+    assert "GET /admin" in text
+    assert "GET /carts" not in text
 
 
 def test_an_apis_page_lists_what_was_asked_for_within_an_operation(client: Client) -> None:
@@ -149,7 +184,7 @@ def test_what_was_not_seen_is_said(client: Client) -> None:
 
 def test_exchanges_that_may_be_others_are_counted_and_marked_apart(client: Client) -> None:
     client.send(record(1, "client", id="a", status=None, client=None, server=None), *both(2))
-    assert "Exchanges 1 + 1 uncertain" in page(client, "/")
+    assert "1 + 1 uncertain calls" in page(client, "/apis")
     apis = {one["name"]: (one["exchanges"], one["uncertain"]) for one in client.items("/apis")}
     assert apis == {"nginx:8080": (1, 0), "shop.local:8080": (0, 1)}
     api = next(one["id"] for one in client.items("/apis") if one["uncertain"])
@@ -191,15 +226,15 @@ def test_what_does_not_fit_a_page_is_on_the_next(client: Client) -> None:
 
 
 def test_totals_are_of_all_apis_also_of_those_on_the_next_page(client: Client) -> None:
-    ports = range(1, 31)
+    ports = range(1, APIS + 6)
     client.send(
         *(record(n, port=n, server=Endpoint("127.0.0.1", 9000 + n, 1), host=b"x:%d" % n) for n in ports)
     )
-    text = page(client, "/")
-    assert "APIs 30 Exchanges 30" in text
-    assert ("nginx:9030" in text, "nginx:9001" in text) == (True, False)
-    pages = {address: answer.text for address, answer in crawled(client.http)}
-    assert any("nginx:9001" in text for address, text in pages.items() if address.startswith("/?cursor="))
+    text = page(client, "/apis")
+    assert f"{APIS + 5} called, {APIS + 5} calls" in text
+    assert (f"nginx:{9000 + APIS + 5}" in text, "nginx:9001" in text) == (True, False)
+    pages = dict(crawled(client.http, "/apis"))
+    assert any("nginx:9001" in text.text for address, text in pages.items() if "cursor=" in address)
 
 
 @pytest.mark.parametrize("path", ["/apis/nope", "/apis/nope/spec", "/exchanges/nope"])
@@ -211,7 +246,32 @@ def test_what_is_not_there_is_a_page_that_says_so(client: Client, path: str) -> 
 
 
 def test_a_cursor_of_another_making_is_refused_as_a_page(client: Client) -> None:
-    assert "not a cursor" in page(client, "/?cursor=x", 422)
+    assert "not a cursor" in page(client, "/apis?cursor=x", 422)
+
+
+def test_an_unknown_address_is_a_page_for_people_and_a_problem_for_programs(client: Client) -> None:
+    found = client.http.get("/nope", headers={"Accept": "text/html,*/*"})
+    assert (found.status_code, found.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert found.headers["content-security-policy"] == POLICY
+    assert client.http.get("/nope").headers["content-type"] == "application/problem+json"
+    api = client.http.get("/api/v1/nope", headers={"Accept": "text/html"})
+    assert api.headers["content-type"] == "application/problem+json"
+
+
+def test_pages_answer_head(client: Client) -> None:
+    for path in ("/", "/apis", "/exchanges"):
+        found = client.http.head(path)
+        assert (found.status_code, found.content) == (200, b"")
+
+
+def test_a_refused_parameter_is_named(client: Client) -> None:
+    assert "specified: is neither yes nor no" in page(client, "/apis?specified=x", 422)
+
+
+def test_help_explains_every_verdict(client: Client) -> None:
+    text = page(client, "/help")
+    for verdict in Verdict:
+        assert verdict in text
 
 
 def test_every_page_says_in_its_head_how_fresh_it_is(client: Client) -> None:
@@ -263,7 +323,7 @@ def test_files_are_served_with_their_types_and_vendored_ones_are_kept(client: Cl
     files = {
         link for _, answer in crawled(client.http) for link in read(answer.text).links if "/static/" in link
     }
-    assert len(files) == 6
+    assert len(files) == 7
     for file in files:
         answer = client.http.get(file)
         assert answer.status_code == 200, file

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from server.store.parts import StoredPart
 from server.store.sqlite.reading.coverage import SqliteCoverage
 from server.store.sqlite.reading.deviations import SqliteDeviations
+from server.store.sqlite.reading.estate import SqliteEstate
 from server.store.sqlite.reading.exchanges import SqliteExchanges
 from server.store.sqlite.reading.fleet import SqliteFleet
 from server.store.sqlite.reading.inventory import SqliteInventory
@@ -23,6 +24,7 @@ class SqliteReader:
     def __init__(self, db: sqlite3.Connection, unreadable: Callable[[StoredPart], None]) -> None:
         readable = Readable(unreadable)
         self.inventory = SqliteInventory(db, readable)
+        self.estate = SqliteEstate(db)
         self.exchanges = SqliteExchanges(db, readable)
         self.deviations = SqliteDeviations(db, readable)
         self.specs = SqliteSpecsReader(db, readable)
