@@ -18,6 +18,7 @@ from server.analysis.specs.schemas.survey import ONLY_31
 MAX_LOAD = 2_000
 _TOO_MUCH = MAX_LOAD + 1
 MAX_CHAIN = 64  # nested schemas that apply at one place
+MAX_REPEATS = 50_000  # schemas counted again, because they lie in circles
 MAX_BODY_DEPTH = 64
 _ANY, _ITEMS = "*", "[]"  # keys of unnamed fields, and of items
 
@@ -72,7 +73,9 @@ class Costs:
 
     def __init__(self, pointers: Pointers, fields: FieldIndex, is_31: bool) -> None:
         self._pointers, self._fields, self._is_31 = pointers, fields, is_31
-        self._expansions: dict[str, _Expansion] = {}
+        self._expansions: dict[tuple[str, bool], _Expansion] = {}
+        self._counted: set[tuple[str, bool]] = set()
+        self._repeats = 0
 
     def limits(self, roots: Iterable[str]) -> dict[str, CostLimits]:
         """Limits of each root; none if not even a flat value can be validated within bounds."""
@@ -104,49 +107,64 @@ class Costs:
             if at in reached:
                 continue
             try:
-                expansion = reached[at] = self._expansion(at, set())
+                expansion = reached[at] = self._expansion(at, True, set())
             except TooCostly:
                 reached[at] = None
             else:
                 pending += [below for places in expansion.below.values() for below in places]
         return reached
 
-    def _expansion(self, place: str, within: set[str]) -> _Expansion:
-        if place in self._expansions:
-            return self._expansions[place]
-        if place in within:
+    def _expansion(self, place: str, heirs: bool, within: set[tuple[str, bool]]) -> _Expansion:
+        """The schemas that apply where the one at `place` does. `heirs`: one of its heirs may replace it."""
+        key = place, heirs
+        if key in self._expansions:
+            return self._expansions[key]
+        if key in within:
             return _Expansion(circular=True)
-        if len(within) >= MAX_CHAIN:
+        self._repeats += key in self._counted
+        self._counted.add(key)
+        if len(within) >= MAX_CHAIN or self._repeats > MAX_REPEATS:
             raise TooCostly
         node = self._pointers.at(place, place)
         expansion = _Expansion()
         if isinstance(node, dict):
-            within.add(place)
-            self._expand(node, place, within, expansion)
-            within.discard(place)
+            within.add(key)
+            self._expand(node, place, heirs, within, expansion)
+            within.discard(key)
         if not expansion.circular or not within:
-            self._expansions[place] = expansion
+            self._expansions[key] = expansion
         return expansion
 
-    def _expand(self, node: JsonObject, place: str, within: set[str], expansion: _Expansion) -> None:
+    def _expand(
+        self,
+        node: JsonObject,
+        place: str,
+        heirs: bool,
+        within: set[tuple[str, bool]],
+        expansion: _Expansion,
+    ) -> None:
         if "$ref" in node:
             target = self._pointers.target(node["$ref"], place)
-            expansion.add(self._expansion(target, within))
+            expansion.add(self._expansion(target, heirs, within))
             if not self._is_31:
                 return
         chooses = "discriminator" in node
+        alternatives = bool(node.get("oneOf") or node.get("anyOf"))
         for keyword in ("allOf", "oneOf", "anyOf"):
             schemas = array_in(node, keyword)
-            parts = [self._expansion(under(place, keyword, i), within) for i in range(len(schemas))]
+            parts = [
+                self._expansion(under(place, keyword, i), keyword != "allOf", within)
+                for i in range(len(schemas))
+            ]
             if chooses and keyword != "allOf" and all(map(is_reference, schemas)):
                 parts = [_widest(parts)]
             for part in parts:
                 expansion.add(part)
         for at_condition in self._conditions(node, place):
-            expansion.add(self._expansion(at_condition, within))
-        if chooses:
-            heirs = self._fields.heirs(node, place)
-            expansion.add(_widest([self._expansion(heir, within) for heir in heirs]))
+            expansion.add(self._expansion(at_condition, False, within))
+        if chooses and (heirs or alternatives):
+            chosen = self._fields.heirs(node, place)
+            expansion.add(_widest([self._expansion(heir, alternatives, within) for heir in chosen]))
         for key, below in self._below(node, place):
             expansion.below.setdefault(key, []).append(below)
 

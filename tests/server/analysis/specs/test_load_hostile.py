@@ -274,3 +274,37 @@ def test_an_operation_has_a_bounded_number_of_parameters(monkeypatch: pytest.Mon
     assert "more than 3 parameters" in refusal(
         json.dumps(document({"/x": {"get": operation(parameters=parameters)}})).encode()
     )
+
+
+def test_hundreds_of_types_that_extend_one_base_and_refer_to_one_another_are_judged() -> None:
+    count = 300
+
+    def chooser(*heirs: int) -> Any:
+        mapping = {f"T{i}": reference(f"T{i}")["$ref"] for i in heirs}
+        return {"discriminator": {"propertyName": "kind", "mapping": mapping}}
+
+    base = {"required": ["kind"], "properties": {"kind": {"type": "string"}}, **chooser(*range(count))}
+    types: Any = {
+        f"ST{i}": {
+            "allOf": [reference("Base" if i < 9 else f"T{i // 3}")],
+            "properties": {"next": reference(f"T{i * 7 % count}"), "n": {"type": "integer"}},
+            **chooser(*range(3 * i, min(3 * i + 3, count))),
+        }
+        for i in range(count)
+    }
+    loaded = answering(reference("Base"), SBase=base, **types)
+    judgement = loaded.match(call(answer=body({"kind": "T5", "next": {"kind": "T35", "n": "x"}})))
+    assert found(judgement) == [("type", "response.body", "/next/n")]
+
+
+def test_alternatives_that_lead_to_one_another_in_every_order_are_given_up() -> None:
+    names = [f"T{i}" for i in range(14)]
+    alternatives: Any = {
+        f"S{name}": {
+            "oneOf": [reference(other) for other in names if other != name],
+            "discriminator": {"propertyName": "kind"},
+        }
+        for name in names
+    }
+    loaded = answering(reference("T0"), **alternatives)
+    assert "bounded time" in loaded.warnings[0]
