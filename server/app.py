@@ -18,6 +18,8 @@ from server.api import (
     apis,
     context,
     coverage,
+    delivery,
+    described,
     deviations,
     errors,
     exchanges,
@@ -45,8 +47,6 @@ from server.services.fleet import Fleet
 from server.store.parts import StoredPart
 from server.ui import pages
 
-TITLE = "spectap"
-VERSION = "v1"
 PROBLEM = models.Problem.model_json_schema()
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"description": "A problem document.", "content": {errors.MEDIA_TYPE: {"schema": PROBLEM}}}
@@ -80,10 +80,11 @@ def create_app(
             one.stop()
         core.stop(left())
 
-    app = FastAPI(title=TITLE, version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(**described.about(), lifespan=lifespan, docs_url=None, redoc_url=None)
     context.install(app, here)
     errors.install(app)
     app.add_middleware(gate.Door, settings=settings)
+    delivery.install(app)
     app.include_router(records.router, responses=PROBLEMS, dependencies=[TOKEN])
     for router in (apis, operations, specs, coverage, rebuilt, exchanges, deviations, agents, tokens):
         app.include_router(router.router, responses=PROBLEMS, dependencies=[TOKEN, ADMIN, KNOWN])

@@ -28,7 +28,7 @@ def list_deviations(
 
 
 @router.post("/deviations/{id}/ignore", status_code=204)
-async def ignore(here: Here, id: str, said: models.Ignore) -> None:
+async def ignore_deviation(here: Here, id: str, said: models.Ignore) -> None:
     """Ignores a deviation: it is no longer listed and does not affect verdicts, of stored exchanges (soon
     after) and of later ones; calls past retention keep theirs. It is still counted. The decision outlives the
     deviation, and applies under other specifications.
@@ -37,16 +37,21 @@ async def ignore(here: Here, id: str, said: models.Ignore) -> None:
 
 
 @router.delete("/deviations/{id}/ignore", status_code=204)
-@router.delete("/deviations/{id}/accept", status_code=204)
-async def undo(here: Here, id: str) -> None:
+async def undo_ignoring(here: Here, id: str) -> None:
     """Undoes the decision: the deviation is open again, and affects verdicts of stored exchanges (soon after)
     and of later ones.
     """
     await here.write(here.deviations.undo, id)
 
 
+@router.delete("/deviations/{id}/accept", status_code=204)
+async def undo_accepting(here: Here, id: str) -> None:
+    """Undoes the decision, like `DELETE …/ignore`."""
+    await here.write(here.deviations.undo, id)
+
+
 @router.post("/deviations/{id}/accept")
-async def accept(here: Here, id: str, said: models.Accept) -> models.Proposal:
+async def accept_deviation(here: Here, id: str, said: models.Accept) -> models.Proposal:
     """Turns a deviation into a change of the specification under which a call with it would conform. Responds
     409 if there is none. The specification itself does not change until one is uploaded.
     """
@@ -60,7 +65,7 @@ def list_proposals(here: Here, api: KnownApi) -> models.Page[models.Proposal]:
 
 
 @router.get("/apis/{id}/proposals/document", response_class=Response, responses=MOVED)
-def proposed_document(
+def get_proposed_document(
     here: Here, api: KnownApi, spec: Annotated[str | None, Query(max_length=100)] = None
 ) -> Response:
     """A specification (the newest, or the one with this id) with all accepted changes, for upload."""

@@ -42,7 +42,10 @@ class Base64(BaseModel):
 
 
 Bytes = Text | Base64
-Header = tuple[Bytes, Bytes]
+Header = Annotated[
+    tuple[Bytes, Bytes],
+    Field(description="Name and value.", json_schema_extra={"items": {}}),  # linters want items, too
+]
 
 
 class Acked(BaseModel):

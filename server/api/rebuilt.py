@@ -71,13 +71,13 @@ def list_decisions(here: Here, api: KnownApi) -> said.Decisions:
 
 
 @router.post("/decisions", status_code=201, response_model_exclude_none=True)
-async def decide(here: Here, api: KnownApi, decision: said.Decision) -> said.Decided:
+async def post_decision(here: Here, api: KnownApi, decision: said.Decision) -> said.Decided:
     """Adds a decision on its document, which further traffic does not change."""
     plain = decision.model_dump(by_alias=True, exclude_none=True)
     return render.decided(await here.write(here.rebuilding.decide, api, plain))
 
 
 @router.delete("/decisions/{decision}", status_code=204)
-async def withdraw(here: Here, api: KnownApi, decision: int) -> None:
+async def withdraw_decision(here: Here, api: KnownApi, decision: int) -> None:
     """Withdraws a decision."""
     await here.write(here.rebuilding.withdraw, api, decision)

@@ -16,6 +16,8 @@ from server.store.store import Store
 
 MOST_DECISIONS = 1_000  # of one API
 
+MAX_NUMBER = 2**63 - 1  # of the store
+
 
 class Rebuilding:
     """`publish_soon` is called with an API (its number) after a decision or request."""
@@ -70,7 +72,8 @@ class Rebuilding:
 
     def withdraw(self, api: int, number: int) -> None:
         """Withdraws a decision. Raises NotFound."""
-        if not self._store.write(lambda unit: unit.lessons.withdraw(api, number)).result():
+        possible = 0 < number <= MAX_NUMBER
+        if not possible or not self._store.write(lambda unit: unit.lessons.withdraw(api, number)).result():
             raise NotFound("no such decision")
         self._publish_soon(api)
 
