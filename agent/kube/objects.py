@@ -1,7 +1,7 @@
 """The parts of Kubernetes objects that are read; whatever else they hold is passed over while decoding.
 
-Fields are those of the API (core/v1, discovery.k8s.io/v1, networking.k8s.io/v1,
-gateway.networking.k8s.io/v1). The API leaves out what is empty.
+Fields are those of the API (core/v1, discovery.k8s.io/v1, networking.k8s.io/v1). The API leaves out what is
+empty.
 """
 
 from __future__ import annotations
@@ -162,45 +162,6 @@ class IngressSpec(Struct, frozen=True):
 
 class Ingress(KubernetesObject, frozen=True):
     spec: IngressSpec = IngressSpec()
-
-
-class PathMatch(Struct, frozen=True):
-    value: str = "/"
-
-
-class RouteMatch(Struct, frozen=True):
-    path: PathMatch = PathMatch()
-
-
-class BackendRef(Struct, frozen=True):
-    """Of the route's own namespace if it names none; of weight 0 it gets no request."""
-
-    name: str = ""
-    kind: str = "Service"
-    group: str = ""
-    namespace: str | None = None
-    weight: int = 1
-
-    def is_service_of(self, namespace: str | None) -> bool:
-        """Whether it is a Service of this namespace that gets requests."""
-        is_service = (self.group, self.kind) == ("", "Service")
-        return is_service and self.weight > 0 and self.namespace in (None, namespace)
-
-
-class RouteRule(Struct, frozen=True, rename="camel"):
-    matches: tuple[RouteMatch, ...] | None = None
-    backend_refs: tuple[BackendRef, ...] | None = None
-
-
-class HttpRouteSpec(Struct, frozen=True):
-    """Without host names it has those of its Gateway."""
-
-    hostnames: tuple[str, ...] | None = None
-    rules: tuple[RouteRule, ...] | None = None
-
-
-class HttpRoute(KubernetesObject, frozen=True):
-    spec: HttpRouteSpec = HttpRouteSpec()
 
 
 class ConfigMap(KubernetesObject, frozen=True):

@@ -1,8 +1,7 @@
 """The hosts and paths under which Ingresses and HTTPRoutes lead to workloads.
 
 Of several for one host and path the oldest counts, then the first by namespace and name, as in Gateway API
-(HTTPRouteRule, "matches"). A backend in another namespace is left out: whether it may be used is not read
-(ReferenceGrant).
+(HTTPRouteRule, "matches").
 """
 
 from __future__ import annotations
@@ -10,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import product
 
-from agent.kube.objects import EndpointSlice, HttpRoute, Ingress, Meta
+from agent.kube.gateway_api import HttpRoute
+from agent.kube.objects import EndpointSlice, Ingress, Meta
+from server.cluster.gateways import Gateways
 from server.cluster.services import Name, addresses_behind, workload_of
 from server.store.unit import KnownPods
 from server.store.values import HostRoute
@@ -36,10 +38,12 @@ class Exposed:
         return self.host, self.path, self.created, self.source
 
 
-def exposed(ingresses: Iterable[Ingress], http_routes: Iterable[HttpRoute]) -> Sequence[Exposed]:
+def exposed(
+    ingresses: Iterable[Ingress], http_routes: Iterable[HttpRoute], gateways: Gateways
+) -> Sequence[Exposed]:
     """Each Service that is named with a host, in the order of hosts, paths and age."""
     found = {one for ingress in ingresses for one in _of_ingress(ingress)}
-    found.update(one for route in http_routes for one in _of_http_route(route))
+    found.update(one for route in http_routes for one in _of_http_route(route, gateways))
     return sorted(found, key=lambda one: (*one.rank, one.service))
 
 
@@ -69,22 +73,22 @@ def _of_ingress(ingress: Ingress) -> Iterator[Exposed]:
         for path in rule.http.paths or ():
             service = path.backend.service
             if service is not None:
-                yield from _exposed(ingress.metadata, "Ingress", rule.host, path.path, service.name)
+                at = (ingress.metadata.namespace or "", service.name)
+                yield from _exposed(ingress.metadata, "Ingress", rule.host, path.path, at)
 
 
-def _of_http_route(route: HttpRoute) -> Iterator[Exposed]:
+def _of_http_route(route: HttpRoute, gateways: Gateways) -> Iterator[Exposed]:
+    hosts = [*gateways.hosts(route)]
     for rule in route.spec.rules or ():
         paths = [match.path.value for match in rule.matches or ()] or ["/"]
-        names = [one.name for one in rule.backend_refs or () if one.is_service_of(route.metadata.namespace)]
-        for host in route.spec.hostnames or ():
-            for path in paths:
-                for name in names:
-                    yield from _exposed(route.metadata, "HTTPRoute", host, path, name)
+        found = (gateways.backend(one, route.metadata.namespace or "") for one in rule.backend_refs or ())
+        services = [one for one in found if one is not None]
+        for host, path, service in product(hosts, paths, services):
+            yield from _exposed(route.metadata, "HTTPRoute", host, path, service)
 
 
-def _exposed(meta: Meta, kind: str, host: str, path: str, service: str) -> Iterator[Exposed]:
-    namespace = meta.namespace or ""
+def _exposed(meta: Meta, kind: str, host: str, path: str, service: Name) -> Iterator[Exposed]:
     if host and len(path) <= MAX_PATH:
-        source = f"{kind} {namespace}/{meta.name}"
+        source = f"{kind} {meta.namespace or ''}/{meta.name}"
         created = meta.creation_timestamp or _LATEST
-        yield Exposed(host.lower(), path or "/", source, created, (namespace, service))
+        yield Exposed(host.lower(), path or "/", source, created, service)

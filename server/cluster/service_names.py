@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from agent.kube.objects import EndpointSlice, HttpRoute, Ingress, KubernetesObject, Service
+from agent.kube.gateway_api import Gateway, HttpRoute, ReferenceGrant
+from agent.kube.objects import EndpointSlice, Ingress, KubernetesObject, Service
 from agent.kube.watch import ObjectKind, Watch
 from agent.wire import Residents
 from server.background import BackgroundThread, Pace
+from server.cluster.gateways import Gateways
 from server.cluster.routes import Exposed, exposed, routes
 from server.cluster.services import KnownService, known_services, residents
 from server.cluster.settings import ClusterSettings
@@ -22,6 +24,13 @@ SLICES = ObjectKind("endpointslices", "/apis/discovery.k8s.io/v1/endpointslices"
 INGRESSES = ObjectKind("ingresses", "/apis/networking.k8s.io/v1/ingresses", Ingress, is_optional=True)
 HTTP_ROUTES = ObjectKind(
     "httproutes", "/apis/gateway.networking.k8s.io/v1/httproutes", HttpRoute, is_optional=True
+)
+GATEWAYS = ObjectKind("gateways", "/apis/gateway.networking.k8s.io/v1/gateways", Gateway, is_optional=True)
+GRANTS = ObjectKind(
+    "referencegrants",
+    "/apis/gateway.networking.k8s.io/v1beta1/referencegrants",
+    ReferenceGrant,
+    is_optional=True,
 )
 PLACE = "(services)"
 """Takes the place of a node's name in the store."""
@@ -75,9 +84,13 @@ class ServiceNames:
         )
         self._ingresses: Kept[Ingress] = Kept()
         self._http_routes: Kept[HttpRoute] = Kept()
+        self._gateways: Kept[Gateway] = Kept()
+        self._grants: Kept[ReferenceGrant] = Kept()
         self._of_hosts = (
             Watch(settings.access, INGRESSES, self._ingresses),
             Watch(settings.access, HTTP_ROUTES, self._http_routes),
+            Watch(settings.access, GATEWAYS, self._gateways),
+            Watch(settings.access, GRANTS, self._grants),
         )
         self._written: tuple[int, ...] | None = None
         self._written_s = 0.0
@@ -101,13 +114,15 @@ class ServiceNames:
         self._thread.stop(seconds)
 
     def _turn(self, asked: set[int]) -> Pace:
-        kinds = (self.services, self.slices, self._ingresses, self._http_routes)
+        of_hosts = (self._ingresses, self._http_routes, self._gateways, self._grants)
+        kinds = (self.services, self.slices, *of_hosts)
         version, now_s = tuple(kind.version for kind in kinds), time.monotonic()
         is_due = version != self._written or now_s - self._written_s >= REPEAT_S
         if is_due and self.are_listed:
             slices = self.slices.all()
             known = known_services(self.services.all(), slices)
-            hosts = exposed(self._ingresses.all(), self._http_routes.all())
+            gateways = Gateways(self._gateways.all(), self._grants.all())
+            hosts = exposed(self._ingresses.all(), self._http_routes.all(), gateways)
             now = self._clock()
             self._store.write(lambda unit: self._record(unit, known, hosts, slices, now)).result()
             self._written, self._written_s = version, now_s

@@ -22,6 +22,8 @@ PODS, NAMESPACES = "/api/v1/pods", "/api/v1/namespaces"
 SERVICES, SLICES = "/api/v1/services", "/apis/discovery.k8s.io/v1/endpointslices"
 INGRESSES = "/apis/networking.k8s.io/v1/ingresses"
 HTTP_ROUTES = "/apis/gateway.networking.k8s.io/v1/httproutes"
+GATEWAYS = "/apis/gateway.networking.k8s.io/v1/gateways"
+GRANTS = "/apis/gateway.networking.k8s.io/v1beta1/referencegrants"
 SECRET = "Quokka-Bassoon-8814"
 UID = "12345678-1234-1234-1234-123456789abc"
 
@@ -324,3 +326,33 @@ def http_route(
         },
         "status": {"parents": []},
     }
+
+
+def attached(route: Object, *parents: Object, accepted: bool = True) -> Object:
+    """The same HTTPRoute without host names, accepted or not by the controllers of these Gateways."""
+    conditions = [{"type": "Accepted", "status": str(accepted)}, {"type": "ResolvedRefs", "status": "True"}]
+    status = {"parents": [{"parentRef": one, "conditions": conditions} for one in parents]}
+    return {**route, "spec": {**route["spec"], "hostnames": [], "parentRefs": [*parents]}, "status": status}
+
+
+def gateway(name: str, *listeners: Object, space: str = "shop") -> Object:
+    return {
+        "metadata": {"name": name, "namespace": space},
+        "spec": {"gatewayClassName": "any", "listeners": [*listeners]},
+    }
+
+
+def listener(name: str, host: str = "", allowed: str | None = None, port: int = 80) -> Object:
+    """`allowed` says which namespaces' routes it takes."""
+    found: Object = {"name": name, "port": port, "protocol": "HTTP"}
+    if host:
+        found["hostname"] = host
+    if allowed:
+        found["allowedRoutes"] = {"namespaces": {"from": allowed}}
+    return found
+
+
+def grant(space: str, source: str, to: Object, kind: str = "HTTPRoute") -> Object:
+    """A ReferenceGrant of a namespace to another one's."""
+    allowed = {"group": "gateway.networking.k8s.io", "kind": kind, "namespace": source}
+    return {"metadata": {"name": "any", "namespace": space}, "spec": {"from": [allowed], "to": [to]}}

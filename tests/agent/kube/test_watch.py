@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from agent.kube import watch as watches
-from agent.kube.objects import HttpRoute, KubernetesObject, Pod
+from agent.kube.gateway_api import HttpRoute
+from agent.kube.objects import KubernetesObject, Pod
 from agent.kube.watch import LEAST_PAUSE_S, MOST_PAUSE_S, ObjectKind, Watch, pause_s
 from tests.agent.kube.api import (
     HTTP_ROUTES,

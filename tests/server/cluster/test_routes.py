@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from agent.kube.objects import EndpointSlice, HttpRoute, Ingress
+from agent.kube.gateway_api import HttpRoute
+from agent.kube.objects import EndpointSlice, Ingress
 from server.cluster import routes as module
+from server.cluster.gateways import Gateways
 from server.cluster.routes import exposed, routes
 from server.store.values import HostRoute
 from tests.agent.kube.api import Object, endpoints, http_route, ingress
@@ -21,6 +23,7 @@ def found(ingresses: list[Object] | None = None, http_routes: list[Object] | Non
     seen = exposed(
         [msgspec.convert(one, Ingress) for one in ingresses or ()],
         [msgspec.convert(one, HttpRoute) for one in http_routes or ()],
+        Gateways(),
     )
     return [*routes(seen, SLICES, "east", PODS)]
 

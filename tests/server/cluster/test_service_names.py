@@ -14,15 +14,21 @@ from server.analysis.specs.load import load
 from server.cluster import service_names
 from server.cluster.settings import ClusterSettings
 from tests.agent.kube.api import (
+    GATEWAYS,
+    GRANTS,
     HTTP_ROUTES,
     INGRESSES,
     SERVICES,
     SLICES,
     Api,
     access_to,
+    attached,
     endpoints,
+    gateway,
+    grant,
     http_route,
     ingress,
+    listener,
     service,
 )
 from tests.agent.kube.api import serving as api_serving
@@ -133,6 +139,28 @@ def test_a_workload_is_also_named_by_the_hosts_that_lead_to_it(
         assert "shop.test/cart" in client.http.get(f"/apis/{id}").text
         api.remove(INGRESSES, "web")
         wait_for(lambda: routes_of(client, "cart") == expected[:1], "the Ingress' end")
+
+
+def test_a_workload_is_named_by_the_hosts_of_a_gateway_and_by_a_route_of_another_namespace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = Api()
+    a_shop(api)
+    api.remove(INGRESSES, "web")
+    route = attached(http_route("m", backends=[{"name": "cart", "namespace": "shop"}]), {"name": "edge"})
+    route["metadata"]["namespace"] = "edge"
+    api.put(HTTP_ROUTES, route)
+    api.put(GATEWAYS, gateway("edge", listener("web", "shop.test"), space="edge"))
+    with watching(api, tmp_path, monkeypatch) as client:
+        client.report_pods(Residents("east", "node-1", (CART, ORDERS)))
+        client.send(replace(record(0, server=REAL), cluster="east"))
+        wait_for(lambda: knows(client, "10.96.0.5"), "the Service")
+        assert routes_of(client, "cart") == []
+        api.put(GRANTS, grant("shop", "edge", {"group": "", "kind": "Service"}))
+        expected = [("shop.test", "/", "HTTPRoute edge/m")]
+        wait_for(lambda: routes_of(client, "cart") == expected, "the grant's effect")
+        api.remove(GATEWAYS, "edge")
+        wait_for(lambda: routes_of(client, "cart") == [], "the Gateway's end")
 
 
 def test_specifications_of_one_host_are_those_of_the_workloads_behind_their_base_paths(
