@@ -22,7 +22,7 @@ from agent.redact.redactor import Redactor
 from agent.sources.content import FileContent, Header, ReadPart, Remark
 from agent.sources.formats import FORMATS, HEAD, recognised
 from agent.sources.recording import key_id
-from agent.sources.reported import FormatError, Reported, Skipped, UnreadableEntry
+from agent.sources.reported import CutShort, FormatError, Reported, Skipped, UnreadableEntry
 from agent.sources.unpacked import Unpacked, unpacked
 from agent.sources.unread import Unread
 from agent.views import MakesRecords, Origin, Redaction
@@ -100,7 +100,7 @@ def _records(
                 unread.count(item)
                 if content.of_exchanges:
                     ledger.exchanges.update((Exchanges.PARSED, Exchanges.UNREADABLE))
-            case Skipped() | ReadPart():
+            case Skipped() | ReadPart() | CutShort():
                 unread.count(item)
             case Remark(text):
                 log.warning("%s: %s", path, text)

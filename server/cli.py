@@ -1,5 +1,8 @@
 """`spectap`: the server and the other commands. Usage errors exit 64, so that 2 keeps its meaning.
 
+What ends every command alike: an output that cannot be written to exits 1, the closed pipe of `head` 141,
+Ctrl-C 130, each with one line at most.
+
 A command's module is imported if that command is asked for: importing all takes half a second of CPU.
 """
 
@@ -18,7 +21,8 @@ if TYPE_CHECKING:
     from server.config import ServerSettings
 
 USAGE = 64  # EX_USAGE of sysexits.h
-BROKEN_PIPE = 141  # the shell's status of a program that SIGPIPE ended
+ERROR = 1
+INTERRUPTED, BROKEN_PIPE = 130, 141  # the shell's statuses of programs that SIGINT and SIGPIPE ended
 
 COMMANDS = {
     "up": "server.up",
@@ -48,23 +52,58 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command. Returns its exit code."""
+    _open_closed_streams()
+    given = [*(sys.argv[1:] if arguments is None else arguments)]
+    name = given[0] if given and given[0] in COMMANDS else ""
+    try:
+        status = _run(given, name)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of the output, such as `head`, closed the pipe
+        _discard_output()
+        return BROKEN_PIPE
+    except KeyboardInterrupt:
+        _discard_output()
+        return _fail(name, "interrupted", INTERRUPTED)
+    except OSError as error:
+        _discard_output()
+        return _fail(name, f"{error.filename or 'cannot write the output'}: {error.strerror}", ERROR)
+    return status
+
+
+def _run(given: Sequence[str], name: str) -> int:
+    """Parses the arguments of the command of this name, of any if it is empty, and runs it."""
     parser: argparse.ArgumentParser = Parser(
         prog="spectap", description="Compares what your APIs really do with what their specifications say."
     )
     parser.add_argument("--version", action="version", version=f"spectap {version('spectap')}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
-    given = sys.argv[1:] if arguments is None else arguments
-    for name in given[:1] if given and given[0] in COMMANDS else COMMANDS:
-        import_module(COMMANDS[name]).add_parser(subparsers)
-    parsed = parser.parse_args(arguments)
-    run: Callable[[argparse.Namespace], int] = parsed.run
+    for one in [name] if name else COMMANDS:
+        import_module(COMMANDS[one]).add_parser(subparsers)
     try:
-        status = run(parsed)
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader of the output, such as `head`, closed the pipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
+        parsed = parser.parse_args(given)
+    finally:
+        sys.stdout.flush()  # what --help printed
+    run: Callable[[argparse.Namespace], int] = parsed.run
+    return run(parsed)
+
+
+def _fail(name: str, message: str, status: int) -> int:
+    sys.stderr.write(f"spectap{' ' if name else ''}{name}: {message}\n")
     return status
+
+
+def _open_closed_streams() -> None:
+    """Opens what the caller closed (`>&-`): writing to it fails, and no other file takes its place."""
+    for number, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)):
+        if stream is None:
+            os.dup2(os.open(os.devnull, os.O_RDONLY if number < 2 else os.O_WRONLY), number)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
+def _discard_output() -> None:
+    """What is still buffered cannot be written, and would be tried again at the exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def add_parser(subparsers: Subparsers) -> None:

@@ -7,6 +7,8 @@ The document is never in memory as a whole. Elements come in one of two ways:
   a sequence of whole elements, so a place that only looks like one is noticed;
 - those at the ends of the array, and around anything that is no JSON, one by one, by their brackets and
   strings alone: the caller decodes each, so an invalid one does not affect the others.
+
+A file may hold several documents, one after the other; what stands between them and is none is counted.
 """
 
 from __future__ import annotations
@@ -28,6 +30,9 @@ _BEFORE = 64  # bytes before a bracket that may contain the array's name
 _OUTSIDE = re.compile(rb'[^"{}\[\]]*(?:"[^"\\]*(?:\\.[^"\\]*)*"[^"{}\[\]]*)*', re.DOTALL)
 _INSIDE = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 _STRAY = re.compile(rb'(?:[^\s,"]|"(?:[^"\\]|\\.)*"?)(?:[^,"]|"(?:[^"\\]|\\.)*"?)*', re.DOTALL)
+_DOCUMENT = re.compile(rb'\{\s{0,256}"[^"\\\r\n]{1,64}"\s{0,256}:')
+_DOCUMENT_START = 1024  # bytes that hold whatever _DOCUMENT finds
+_NO_TEXT = b" \t\r\n\xef\xbb\xbf"
 _NEXT = re.compile(rb'\s*,\s*(\{)\s*"[^"\\]{1,64}"')
 _OPENING, _QUOTE = frozenset(b"{["), ord('"')
 _GUESSES = 4  # at places like the one between two elements, with the first key or without it
@@ -46,24 +51,38 @@ class Stray:
     """A value between the elements that is no object or array."""
 
 
+@dataclass(frozen=True, slots=True)
+class Interlude:
+    """Bytes between documents, or after the last one, that belong to none."""
+
+    size: int
+
+
+Part = Element | Stray | Interlude
+
+
 class Absent(ValueError):
     """The document has no such array."""
 
 
-def elements(read: Callable[[int], bytes], name: bytes, depth: int) -> Iterator[Element | Stray]:
-    """The objects in each array named `name` at a depth of `depth` brackets. Raises Absent at the end if
-    there was none.
+class EndMissing(ValueError):
+    """The file ends before its last document does."""
+
+
+def elements(read: Callable[[int], bytes], name: bytes, depth: int) -> Iterator[Part]:
+    """The objects in each array named `name` at a depth of `depth` brackets. At the end raises Absent if
+    there was none, and EndMissing.
     """
     return _Scan(depth, name).run(read)
 
 
-def elements_of_array(read: Callable[[int], bytes]) -> Iterator[Element | Stray]:
-    """The objects of a document that is an array."""
+def elements_of_array(read: Callable[[int], bytes]) -> Iterator[Part]:
+    """The objects of a document that is an array. Raises EndMissing at the end."""
     return _Scan(0, None).run(read)
 
 
-def elements_of_stream(read: Callable[[int], bytes]) -> Iterator[Element | Stray]:
-    """The objects of a file that is one document after the other."""
+def elements_of_stream(read: Callable[[int], bytes]) -> Iterator[Part]:
+    """The objects of a file that is one document after the other. Raises EndMissing at the end."""
     return _Scan(-1, None).run(read)
 
 
@@ -84,24 +103,29 @@ class _Scan:
         self._depth = 0
         self._in_string = False
         self._in_array = self._found = name is None
+        self._named = name is not None
+        self._foreign = 0
         self._start: int | None = None  # start of the element in the buffer
         self._too_large = False
         self._glued = 0  # start of the text between elements
         self._buffer = bytearray()
         self._at = 0
 
-    def run(self, read: Callable[[int], bytes]) -> Iterator[Element | Stray]:
+    def run(self, read: Callable[[int], bytes]) -> Iterator[Part]:
         while piece := read(PIECE):
             self._buffer += piece
             yield from self._next()
             self._forget()
         yield from self._scan()
-        if self._start is not None or self._too_large:
-            yield Element(None if self._too_large else bytes(self._buffer[self._start :]))
         if not self._found:
             raise Absent(self._wanted.pattern)
+        if self._depth > 0 or self._in_string:
+            raise EndMissing
+        if self._named:
+            self._skip_to(len(self._buffer))
+            yield from self._foreign_text()
 
-    def _next(self) -> Iterator[Element | Stray]:
+    def _next(self) -> Iterator[Part]:
         """What the buffer has in bulk; one by one up to the next element, if the buffer begins inside one."""
         found = self._bulk()
         if found:
@@ -146,9 +170,16 @@ class _Scan:
                 return
             yield at + 1
 
-    def _scan(self) -> Iterator[Element | Stray]:
+    def _scan(self) -> Iterator[Part]:
         buffer = self._buffer
         while self._at < len(buffer):
+            if self._named and self._depth == 0:
+                document = _DOCUMENT.search(buffer, self._at)
+                if document is None:
+                    self._skip_to(max(self._at, len(buffer) - _DOCUMENT_START))
+                    return
+                self._skip_to(document.start())
+                yield from self._foreign_text()
             if self._in_string:
                 match = _INSIDE.match(buffer, self._at)
                 assert match is not None
@@ -171,6 +202,16 @@ class _Scan:
                 yield from self._open(byte)
             else:
                 yield from self._close()
+
+    def _skip_to(self, end: int) -> None:
+        """Counts what stands between documents up to here."""
+        self._foreign += len(self._buffer[self._at : end].strip(_NO_TEXT))
+        self._at = end
+
+    def _foreign_text(self) -> Iterator[Interlude]:
+        if self._foreign and self._found:
+            yield Interlude(self._foreign)
+        self._foreign = 0
 
     def _open(self, byte: int) -> Iterator[Stray]:
         if self._in_array and self._depth == self._array_depth + 1:

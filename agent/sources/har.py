@@ -24,9 +24,10 @@ from agent.http.messages import (
 )
 from agent.sources import fields, har_bodies
 from agent.sources.content import File, FileContent
-from agent.sources.elements import Absent, Stray, elements
+from agent.sources.elements import Absent, EndMissing, Interlude, Stray, elements
 from agent.sources.har_entry import HarEntry, HarPair, HarRequest, HarResponse, HarTimings, har_entry
 from agent.sources.reported import (
+    CutShort,
     Entry,
     EntryError,
     Reported,
@@ -59,17 +60,24 @@ def entries(read: Callable[[int], bytes], written_ns: int) -> Iterator[Entry]:
     """The exchanges of the HAR document that `read` returns in pieces; `written_ns` is the time of those
     without one.
     """
+    index = 0
     try:
-        for index, element in enumerate(elements(read, b"entries", 2)):
-            place = f"entry {index + 1}"
+        for element in elements(read, b"entries", 2):
+            if isinstance(element, Interlude):
+                yield UnreadableEntry(f"after entry {index}", f"{element.size:,} bytes that are no HAR")
+                continue
+            index += 1
+            place = f"entry {index}"
             if isinstance(element, Stray):
                 yield UnreadableEntry(place, "not a JSON object")
             elif element.raw is None:
                 yield UnreadableEntry(place, "too large")
             else:
-                yield _entry(element.raw, index, place, written_ns)
+                yield _entry(element.raw, index - 1, place, written_ns)
     except Absent:
         yield UnreadableEntry("the document", "no log.entries, so no HAR")
+    except EndMissing:
+        yield CutShort(f"after entry {index}")
 
 
 def _entry(raw: bytes, index: int, place: str, written_ns: int) -> Entry:

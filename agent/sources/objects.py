@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 
 from agent.sources.content import File
-from agent.sources.elements import Stray, elements_of_array, elements_of_stream
+from agent.sources.elements import Element, EndMissing, elements_of_array, elements_of_stream
 from agent.sources.lines import MAX_LINE, Lines, lines
-from agent.sources.reported import Entry, EntryError, UnreadableEntry
+from agent.sources.reported import CutShort, Entry, EntryError, UnreadableEntry
 
 _BLANK = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
@@ -22,18 +22,24 @@ def entries_of(file: File, read: Callable[[bytes, int], Entry]) -> Iterator[Entr
     """What `read` makes of each object and its number, from 1 on; where it raises EntryError, the place and
     reason.
     """
-    for index, (place, raw) in enumerate(objects(file), 1):
-        try:
-            if raw is None:
-                raise EntryError("too long")
-            yield read(raw, index)
-        except EntryError as error:
-            yield UnreadableEntry(place, str(error))
+    index = 0
+    try:
+        for index, (place, raw) in enumerate(objects(file), 1):
+            yield _entry(raw, index, place, read)
+    except EndMissing:
+        yield CutShort(f"after object {index}")
+
+
+def _entry(raw: bytes | None, index: int, place: str, read: Callable[[bytes, int], Entry]) -> Entry:
+    try:
+        return UnreadableEntry(place, "too long") if raw is None else read(raw, index)
+    except EntryError as error:
+        return UnreadableEntry(place, str(error))
 
 
 def objects(file: File) -> Iterator[tuple[str, bytes | None]]:
     """Each object with its place, such as "line 7"; None if it is too large. What is no object is given as
-    it is.
+    it is. Raises EndMissing at the end.
     """
     first = b"\n"
     blank = 0
@@ -51,7 +57,7 @@ def objects(file: File) -> Iterator[tuple[str, bytes | None]]:
 def _scanned(first: bytes, file: File, is_array: bool) -> Iterator[tuple[str, bytes | None]]:
     found = (elements_of_array if is_array else elements_of_stream)(_reader(first, file))
     for number, element in enumerate(found, 1):
-        yield f"object {number}", b"0" if isinstance(element, Stray) else element.raw
+        yield f"object {number}", element.raw if isinstance(element, Element) else b"0"
 
 
 def _reader(first: bytes, file: File) -> Callable[[int], bytes]:

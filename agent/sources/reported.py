@@ -46,7 +46,14 @@ class Skipped:
     reason: str
 
 
-Entry = Reported | UnreadableEntry | Skipped
+@dataclass(frozen=True, slots=True)
+class CutShort:
+    """The file ends before its content does; `place` is, for example, "after entry 7"."""
+
+    place: str
+
+
+Entry = Reported | UnreadableEntry | Skipped | CutShort
 
 
 class EntryError(ValueError):

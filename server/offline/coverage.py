@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from server.offline import reading
-from server.offline.reading import ReadingError
+from server.offline.reading import ReadingError, UntilUnreadable
 from server.offline.tables import plain
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def add_parser(subparsers: Subparsers) -> None:
         description="Counts which operations, status classes, parameters and body fields of a specification"
         " were exercised, correctly or not, and by which consumer. Deprecated operations are listed but left"
         " out of the totals; a watch request does not count as a list request.",
-        epilog="Exit status: 0 when done, 1 when something cannot be read, 64 for a usage error.",
+        epilog="Exit status: 0 when done, 1 when not all could be read: what could is counted, 64 for a usage"
+        " error.",
     )
     option = parser.add_argument
     option(
@@ -141,17 +142,21 @@ def _check(parsed: argparse.Namespace) -> None:
 def _print(parsed: argparse.Namespace) -> None:
     if parsed.diff:
         _print_gaps(parsed, [_diff(*parsed.diff)])
-    elif parsed.used_by:
-        _print_gaps(parsed, _gaps(parsed))
+        return
+    records = UntilUnreadable(reading.records(parsed.files, reading.options(parsed)))
+    counted = _count(parsed, records)
+    if parsed.used_by:
+        _print_gaps(parsed, _gaps(parsed, counted))
     else:
-        _print_coverage(parsed, _reports(parsed, _count(parsed), _callers(parsed)))
+        _print_coverage(parsed, _reports(parsed, counted, _callers(parsed)))
+    if records.error is not None:
+        raise records.error
 
 
-def _gaps(parsed: argparse.Namespace) -> list[GapReport]:
+def _gaps(parsed: argparse.Namespace, counted: list[tuple[Outline, Counts]]) -> list[GapReport]:
     from server.analysis.coverage.gaps import gaps
     from server.analysis.coverage.report import matching
 
-    counted = _count(parsed)
     used, tested = (
         _reports(parsed, counted, matching(pattern)) for pattern in (parsed.used_by, parsed.not_by)
     )
@@ -181,8 +186,8 @@ def _reports(
     ]
 
 
-def _count(parsed: argparse.Namespace) -> list[tuple[Outline, Counts]]:
-    """Reads all files once, and counts against each specification what is of its hosts."""
+def _count(parsed: argparse.Namespace, records: UntilUnreadable[Record]) -> list[tuple[Outline, Counts]]:
+    """Counts against each specification what is of its hosts. Raises ReadingError if there is nothing."""
     from server.analysis.coverage.counts import By, Counts
     from server.analysis.coverage.outline import Outline
 
@@ -193,7 +198,7 @@ def _count(parsed: argparse.Namespace) -> list[tuple[Outline, Counts]]:
         for one in within.documents
     }
     by = By(parsed.by)
-    for record in reading.records(parsed.files, reading.options(parsed)):
+    for record in records:
         if parsed.accepted_only and not _is_accepted(record):
             continue
         for within in scopes:
@@ -201,6 +206,8 @@ def _count(parsed: argparse.Namespace) -> list[tuple[Outline, Counts]]:
             if found is not None:
                 outline, counts = counted[found[0].path]
                 counts.add_exchange(found[1], outline, by)
+    if records.error is not None and not records.count:
+        raise records.error
     for within in scopes:
         within.check()
         if str(within):

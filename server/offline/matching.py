@@ -81,9 +81,7 @@ def run(parsed: argparse.Namespace) -> int:
             sys.stdout.writelines(FORMATS[chosen](found))
         sys.stdout.flush()
         within.check()
-    except BrokenPipeError:
-        raise
-    except (spec.SpecUnusable, ReadingError, OutOfScope, OSError) as error:
+    except (spec.SpecUnusable, ReadingError, OutOfScope) as error:
         sys.stderr.write(f"spectap match: {plain(str(error))}\n")
         return EXIT_ERROR
     counts = sum((report.verdicts for report in reports.values()), Counter[Verdict | None]())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from server.offline import reading
 from server.offline.files import replacing
-from server.offline.reading import ReadingError
+from server.offline.reading import ReadingError, UntilUnreadable
 from server.offline.tables import plain
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def add_parser(subparsers: Subparsers) -> None:
         help="write a specification learned from the traffic in files",
         description="Learns paths, parameters, bodies, responses and security schemes from traffic and writes"
         " them as OpenAPI 3.1, with the evidence for each part.",
-        epilog="Exit status: 0 when done, 1 when something cannot be read or written, 64 for a usage error.",
+        epilog="Exit status: 0 when done, 1 when something cannot be written, or not all could be read: what"
+        " could is learned, 64 for a usage error.",
     )
     option = parser.add_argument
     option(
@@ -73,21 +74,28 @@ def add_parser(subparsers: Subparsers) -> None:
 def _run(parsed: argparse.Namespace) -> int:
     try:
         existing = _existing(parsed.spec) if parsed.spec else None
-        learnt = _learn(parsed, existing, reading.records(parsed.files, reading.options(parsed)))
+        records = UntilUnreadable(reading.records(parsed.files, reading.options(parsed)))
+        learnt = _learn(parsed, existing, records)
         _write(parsed, existing, learnt)
+        if records.error is not None:
+            raise records.error
     except (_Wrong, ReadingError) as error:
         sys.stderr.write(f"spectap rebuild: {plain(str(error))}\n")
         return 1
     return 0
 
 
-def _learn(parsed: argparse.Namespace, existing: JsonObject | None, records: Iterable[Record]) -> ByHost:
+def _learn(
+    parsed: argparse.Namespace, existing: JsonObject | None, records: UntilUnreadable[Record]
+) -> ByHost:
     from server.analysis.rebuild.given_paths import templates_of
     from server.analysis.rebuild.hosts import ByHost
 
     learnt = ByHost(parsed.host, templates_of(existing) if existing else None)
     for record in _counted(records):
         learnt.learn(record)
+    if records.error is not None and not records.count:
+        raise records.error
     learnt.leave_out_probed()
     if not learnt.learners:
         heard = ", ".join(host for host, _ in learnt.others.most_common(10))

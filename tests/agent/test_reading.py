@@ -114,6 +114,12 @@ def test_gzip_data_that_is_cut_or_damaged_is_read_to_there(
     assert "the gzip data is damaged or cut; all before that was read" in caplog.text
 
 
+def test_a_har_that_is_cut_is_read_to_there_and_is_an_error(tmp_path: Path) -> None:
+    path = file(tmp_path, document(entry(), entry(), entry())[:-300])
+    with pytest.raises(FormatError, match="cut off after entry 2, its end is missing; 2 entries were read"):
+        records(path)
+
+
 def test_the_same_file_gives_the_same_records_under_any_name(tmp_path: Path) -> None:
     first = records(file(tmp_path, document(entry(), entry())))
     again = records(file(tmp_path, document(entry(), entry()), "other"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from importlib.metadata import version
@@ -45,6 +46,39 @@ def test_a_reader_that_has_enough_ends_a_command_quietly(command: str, tmp_path:
     ended = subprocess.run(words, stdout=theirs, stderr=subprocess.PIPE, check=False)
     os.close(theirs)
     assert (ended.stderr, ended.returncode) == (b"", ENOUGH)
+
+
+SAID = {"full": "No space left on device", "closed": "Bad file descriptor"}
+
+
+@pytest.mark.parametrize("how", SAID)
+@pytest.mark.parametrize("command", ["match", "rebuild", "match --help"])
+def test_an_output_that_cannot_be_written_to_is_one_line(command: str, how: str, tmp_path: Path) -> None:
+    traffic = tmp_path / "traffic.har"
+    traffic.write_text(json.dumps({"log": {"version": "1.2", "entries": [ENTRY]}}))
+    words = f"{SPECTAP} {command} {traffic} --key-file {tmp_path / 'key'} "
+    redirected = words + (">/dev/full" if how == "full" else ">&-")
+    ended = subprocess.run(["sh", "-c", redirected], stderr=subprocess.PIPE, text=True, check=False)
+    told = [line for line in ended.stderr.splitlines() if "exchange" not in line]
+    assert [line.partition(": ")[2] for line in told] == [f"cannot write the output: {SAID[how]}"]
+    assert ended.returncode == 1
+
+
+@pytest.mark.parametrize("command", ["match", "coverage", "rebuild"])
+def test_ctrl_c_ends_a_command_with_one_line_and_leaves_no_file(command: str, tmp_path: Path) -> None:
+    pipe, spec, output = tmp_path / "pipe", tmp_path / "spec.json", tmp_path / "output.yaml"
+    os.mkfifo(pipe)
+    info = {"title": "t", "version": "1"}
+    spec.write_text(json.dumps({"openapi": "3.1.0", "info": info, "paths": {}}))
+    options = ["-o", str(output)] if command == "rebuild" else ["--spec", str(spec)]
+    words = [str(SPECTAP), command, str(pipe), *options, "--key-file", str(tmp_path / "key")]
+    child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with pipe.open("wb"):  # it has begun to read
+        child.send_signal(signal.SIGINT)
+        told = child.communicate()
+    assert told == ("", f"spectap {command}: interrupted\n")
+    assert child.returncode == 130
+    assert {one.name for one in tmp_path.iterdir()} <= {"pipe", "spec.json", "key"}
 
 
 def test_a_command_imports_no_other() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.sources import elements as module
-from agent.sources.elements import Element, Stray, elements, elements_of_array
+from agent.sources.elements import Element, Part, Stray, elements, elements_of_array
 from tests.agent.sources.values import VALUES
 
 TRICKY = {"k": '},\n{"k": "x', "nested": [{"k": 1}, {"k": 2}]}
@@ -26,7 +26,7 @@ def document(items: list[Any], indent: int | None = None) -> bytes:
     return json.dumps({"log": {"x": [{"k": 1}], "items": items}, "end": []}, indent=indent).encode()
 
 
-def found(raw: bytes, size: int) -> list[Element | Stray]:
+def found(raw: bytes, size: int) -> list[Part]:
     return list(elements(pieces(raw, size), b"items", 2))
 
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from agent.http.messages import BodyState, Completeness
 from agent.sources import har
-from agent.sources.reported import Entry, Reported, Skipped, UnreadableEntry
+from agent.sources.reported import CutShort, Entry, Reported, Skipped, UnreadableEntry
 from tests.agent.sources.values import VALUES
 from tests.har import document, entry
 
@@ -308,7 +308,21 @@ def test_each_value_that_is_no_object_is_named(strays: bytes, count: int) -> Non
 
 def test_a_cut_file_is_read_to_its_last_whole_entry() -> None:
     raw = document(entry(), entry())
-    assert [type(one) for one in entries(raw[: len(raw) - 300])] == [Reported, UnreadableEntry]
+    for missing, read in ((300, 1), (2, 2), (len(raw) - 100, 0)):
+        found = entries(raw[: len(raw) - missing])
+        assert [type(one) for one in found] == [Reported] * read + [CutShort]
+        assert found[-1] == CutShort(f"after entry {read}")
+
+
+@pytest.mark.parametrize("text", [b"gar{x [ }bage", b"}]", b"0" * 5000])
+@pytest.mark.parametrize("size", [1, 100, 10_000])
+def test_what_stands_between_documents_is_counted_and_hides_none(text: bytes, size: int) -> None:
+    one = document(entry())
+    raw = one + b"\n" + one + b"\n" + text + b" \n" + one + text
+    strange = [UnreadableEntry(f"after entry {n}", f"{len(text):,} bytes that are no HAR") for n in (2, 3)]
+    found = whole(pieces(raw, range(0, len(raw), size)))
+    assert found[2::2] == strange
+    assert [type(one) for one in found] == [Reported, Reported, UnreadableEntry, Reported, UnreadableEntry]
 
 
 def whole(read: Callable[[int], bytes]) -> list[Entry]:
@@ -337,7 +351,7 @@ def test_any_cut_gives_the_same_entries() -> None:
 def test_any_bytes_are_entries_or_broken_and_never_an_exception(raw: bytes) -> None:
     start = b'{"log": {"entries": ['
     for one in [*entries(raw), *entries(start + raw)]:
-        assert isinstance(one, (Reported, UnreadableEntry, Skipped))
+        assert isinstance(one, (Reported, UnreadableEntry, Skipped, CutShort))
 
 
 @settings(deadline=None)
