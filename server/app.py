@@ -27,6 +27,7 @@ from server.api import (
     health,
     models,
     operations,
+    query_fields,
     rebuilt,
     records,
     specs,
@@ -86,7 +87,18 @@ def create_app(
     app.add_middleware(gate.Door, settings=settings)
     delivery.install(app)
     app.include_router(records.router, responses=PROBLEMS, dependencies=[TOKEN])
-    for router in (apis, operations, specs, coverage, rebuilt, exchanges, deviations, agents, tokens):
+    for router in (
+        apis,
+        operations,
+        specs,
+        coverage,
+        rebuilt,
+        exchanges,
+        deviations,
+        agents,
+        tokens,
+        query_fields,
+    ):
         app.include_router(router.router, responses=PROBLEMS, dependencies=[TOKEN, ADMIN, KNOWN])
     app.include_router(health.router)
     pages.install(app)

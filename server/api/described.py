@@ -23,6 +23,7 @@ TAGS = {
     "rebuilding": "Documents that are learned from traffic.",
     "exchanges": "Whole exchanges, as long as retention keeps them.",
     "deviations": "Differences between traffic and specifications, and decisions on them.",
+    "queries": "The query language of lists.",
     "agents": "Agents, and the account of every byte and exchange.",
     "tokens": "Tokens of clusters.",
 }

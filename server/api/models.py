@@ -29,6 +29,17 @@ class Page(BaseModel, Generic[T]):
     next: str | None = Field(description="The cursor of the next page; null on the last page.")
 
 
+class QueryFieldInfo(BaseModel):
+    name: str = Field(examples=["status"])
+    meaning: str
+    example: str = Field(description="A value.", examples=["5xx"])
+    values: list[str] = Field(description="Its usual values, if these are few.")
+
+
+class QueryFields(BaseModel):
+    items: list[QueryFieldInfo]
+
+
 class Text(BaseModel):
     """Bytes that are UTF-8."""
 

@@ -63,7 +63,7 @@ def _one_of(
 _ROWS = (
     QueryField("api", "The API, by id or name", "orders*"),
     QueryField("host", "A host that clients call; without a port, with any", "orders.local", values.host),
-    QueryField("operation", "The operation, by id or name", "GET */refunds", values.name_or_id),
+    QueryField("operation", "The operation, by id or name", "GET */refunds", values.operation),
     QueryField("method", "The method, in any case", "GET", values.method, choices=METHODS, separated=True),
     QueryField("path", "An exchange's path without query, else an operation's template", "*refund*"),
     QueryField("path_prefix", "The beginning of that; no wildcards", "/orders", values.plain),

@@ -41,6 +41,12 @@ def name_or_id(text: str) -> Sequence[FilterValue]:
     return name(text) if number is None else [number, text]
 
 
+def operation(text: str) -> Sequence[FilterValue]:
+    """A name such as "GET /users/{id}", or an id."""
+    number = number_in(text)
+    return name(text) if number is None else [number]
+
+
 def host(text: str) -> Sequence[FilterValue]:
     """A host, with any port if none is given."""
     found = name(text.lower())

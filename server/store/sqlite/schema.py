@@ -401,3 +401,12 @@ def m025_ledger(db: Database) -> None:
 def m026_faults(db: Database) -> None:
     """Whose the difference of an exchange is; NULL of those that were judged before."""
     db.conn.execute("ALTER TABLE exchanges ADD COLUMN fault TEXT")
+
+
+@migrations()
+def m027_lists(db: Database) -> None:
+    """Exchanges of one operation, or with one verdict, in order of time."""
+    db.executescript("""
+    CREATE INDEX exchanges_operation ON exchanges(operation, time, number);
+    CREATE INDEX exchanges_verdict ON exchanges(verdict, time, number);
+    """)

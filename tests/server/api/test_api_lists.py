@@ -344,6 +344,7 @@ def test_the_api_describes_itself(client: Client) -> None:
         "/api/v1/exchanges/{id}",
         "/api/v1/ledger",
         "/api/v1/operations",
+        "/api/v1/query/fields",
         "/api/v1/records",
         "/api/v1/specs",
         "/api/v1/specs/fetch",
@@ -475,3 +476,12 @@ def test_a_moment_beyond_what_the_store_can_hold_is_only_far_away(client: Client
     client.send(record(0))
     assert len(client.items("/exchanges", since=moment)) == (moment < "2000")
     assert len(client.items("/exchanges", until=moment)) == (moment > "2000")
+
+
+def test_the_fields_of_a_query_are_there_for_completion(client: Client) -> None:
+    fields = {one["name"]: one for one in client.get("/query/fields", list="exchanges")["items"]}
+    assert fields["verdict"]["values"] == ["shadow", "deviating", "zombie", "unjudged", "conforming"]
+    assert "state" not in fields
+    for name, field in fields.items():
+        assert client.get("/exchanges", q=f'{name}:"{field["example"]}"')["items"] == []
+    assert client.http.get("/api/v1/query/fields?list=none").status_code == 422
