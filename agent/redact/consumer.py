@@ -19,6 +19,9 @@ ANONYMOUS = "system:anonymous"
 _CERTIFICATE = b"x-forwarded-client-cert"
 _SUBJECT, _VERIFIED, _IS_VERIFIED = b"ssl-client-subject-dn", b"ssl-client-verify", b"SUCCESS"
 """Headers that ingress-nginx sets, and the result of a certificate that it has verified."""
+VOUCHING = frozenset((_CERTIFICATE, _SUBJECT))
+"""Headers that name the caller."""
+
 _FIELD = re.compile(r'(?:^|;)\s*(URI|Subject|DNS)=("(?:[^"\\]|\\.)*"|[^;]*)', re.IGNORECASE)
 
 

@@ -78,7 +78,7 @@ def scheme(headers: Headers, query: bytes | None, masker: TextMasker) -> str | N
     if found is None:
         return None
     if found.place == AUTHORIZATION:
-        return _scheme(split_scheme(found.secret)[0])
+        return scheme_of(found.secret)
     return "cookie" if found.place == "cookie" else "api-key"
 
 
@@ -118,6 +118,11 @@ def _authorization(value: bytes, masker: TextMasker, key: bytes) -> Credential:
     stable = _STABLE[scheme].search(secret) if scheme in _STABLE else None
     facts = {"basic": "true"} if scheme == "basic" else _jwt(secret, masker, key)
     return Credential(scheme, fingerprint(key, scheme, stable[1] if stable else secret), facts)
+
+
+def scheme_of(authorization: bytes) -> str:
+    """The scheme of an Authorization value."""
+    return _scheme(split_scheme(authorization)[0])
 
 
 def _scheme(raw: bytes) -> str:

@@ -14,7 +14,7 @@ from agent import wire
 from agent.http.messages import Body, BodyState, Exchange, Headers, Request, Response
 from agent.redact import consumer, credentials, redactor, urls
 from agent.redact.bodies import decoded
-from agent.redact.headers import HeaderMasks, HeaderMemory, first
+from agent.redact.headers import HeaderMasks, HeaderMemory
 from agent.redact.mask_log import MaskLog
 from agent.redact.names import Names
 from agent.redact.policy import Policy
@@ -40,6 +40,7 @@ class Unmasked:
     ) -> wire.Record:
         """The record of `exchange`. Malformed traffic never raises."""
         asked, answered = exchange.request, exchange.response
+        named = {} if asked is None else _by_name(asked.headers)
         return wire.Record(
             "",
             provenance.agent,
@@ -55,22 +56,20 @@ class Unmasked:
             provenance.client,
             provenance.server,
             provenance.process,
-            None if asked is None else self._request(asked, provenance),
+            None if asked is None else self._request(asked, named, provenance),
             None if answered is None else self._response(answered),
             redactor.UNTIMED,
-            wire.Consumer() if asked is None else self._consumer(exchange, asked),
+            wire.Consumer() if asked is None else self._consumer(exchange, asked, named),
             exchange.completeness.value,
             redactor.upgraded_of(exchange.upgraded),
             fields_unknown=exchange.fields_unknown,
         )
 
-    def _request(self, request: Request, provenance: Provenance) -> wire.Request:
+    def _request(self, request: Request, named: dict[bytes, bytes], provenance: Provenance) -> wire.Request:
         target = urls.split_target(request.target)
         if request.method == b"CONNECT":
             target = urls.mask_target(request.target, self.masker, MaskLog(), connect=True)
-        authority = target.authority
-        if authority is None:
-            authority = first(request.headers, b"host") if request.authority is None else request.authority
+        authority = target.authority or request.authority or named.get(b"host")
         return wire.Request(
             redactor.method_of(request.method),
             target.scheme or redactor.scheme_of(request) or ("https" if provenance.tls else "http"),
@@ -80,7 +79,7 @@ class Unmasked:
             request.headers,
             request.trailers,
             self._body(request.body, request.headers),
-            self._type_of(request.headers),
+            self._type_of(named),
         )
 
     def _response(self, response: Response) -> wire.Response:
@@ -89,7 +88,7 @@ class Unmasked:
             response.headers,
             response.trailers,
             self._body(response.body, response.headers),
-            self._type_of(response.headers),
+            self._type_of(_by_name(response.headers)),
             response.interim,
         )
 
@@ -100,22 +99,30 @@ class Unmasked:
         shown = kept.data if kept.data or kept.state is BodyState.COMPLETE else None
         return wire.Body(kept.size, shown, kept.state)
 
-    def _consumer(self, exchange: Exchange, request: Request) -> wire.Consumer:
+    def _consumer(self, exchange: Exchange, request: Request, named: dict[bytes, bytes]) -> wire.Consumer:
         """How the caller proved who it is, and a name that a certificate or a server vouches for."""
-        name = consumer.vouched_name(exchange, request.headers, self.masker)
-        if exchange.caller is not None:
-            return wire.Consumer(credential_scheme=consumer.caller_scheme(exchange.caller), client_name=name)
-        headers = self._headers.unremembered(request.headers)
-        scheme = credentials.scheme(headers, request.target.partition(b"?")[2], self.masker)
-        return wire.Consumer(credential_scheme=scheme, client_name=name)
+        caller, name = exchange.caller, None
+        if caller is not None or not consumer.VOUCHING.isdisjoint(named):
+            name = consumer.vouched_name(exchange, request.headers, self.masker)
+        if caller is not None:
+            return wire.Consumer(None, consumer.caller_scheme(caller), None, name)
+        if value := named.get(b"authorization", b"").strip():
+            return wire.Consumer(None, credentials.scheme_of(value), None, name)
+        query = request.target.partition(b"?")[2]
+        return wire.Consumer(None, credentials.scheme(request.headers, query, self.masker), None, name)
 
-    def _type_of(self, headers: Headers) -> str | None:
-        raw = first(headers, b"content-type")
+    def _type_of(self, named: dict[bytes, bytes]) -> str | None:
+        raw = named.get(b"content-type")
         return None if raw is None else self._content_type(raw)
 
     def _masked_type(self, raw: bytes) -> str | None:
         masks = HeaderMasks(self._headers, MaskLog(), "")
         return redactor.content_type_of(masks.masked(((b"content-type", raw),)))
+
+
+def _by_name(headers: Headers) -> dict[bytes, bytes]:
+    """The first value of each header, by its name in lower case."""
+    return {name.lower(): value for name, value in reversed(headers)}
 
 
 def _authority(raw: bytes) -> bytes:

@@ -7,11 +7,13 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 from agent.wire import Record
 from server.analysis.json import JsonObject
 from server.analysis.specs.kinds import Fault, Verdict, severity_of
+from server.analysis.specs.model import Judgement
 from server.offline import policy, reading, scope, spec
 from server.offline.judged_call import JudgedCall, MasksNames
 from server.offline.reading import ReadingError, UntilUnreadable
@@ -23,6 +25,7 @@ from server.offline.scope import Document, OutOfScope, TrafficScope
 from server.offline.tables import plain
 
 EXIT_ERROR, EXIT_FOUND = 1, 2
+REMEMBERED = 1024  # hosts, methods and judgements, which many exchanges share
 LINES, TABLE = "jsonl", "table"
 
 
@@ -127,21 +130,28 @@ def _match(
         call = JudgedCall(i, record, judgement, names)
         reports[found[0].path if found else None].add(call)
         if lines:
-            printed = line(call)
-            if found and len(reports) > 1:
-                printed["spec"] = str(found[0].path)
-            sys.stdout.write(json.dumps(printed) + "\n")
+            sys.stdout.write(line(call, found[0].path if found and len(reports) > 1 else None))
     return reports
 
 
-def line(call: JudgedCall) -> JsonObject:
-    """The printed document of one exchange; without a specification it has no verdict."""
-    judgement, path = call.judgement, call.path
-    return {
-        "i": call.i,
-        "method": call.method,
-        "path": path[0].decode("utf-8", "replace") if path else None,
-        "host": call.host,
+def line(call: JudgedCall, spec: Path | None = None) -> str:
+    """The printed line of one exchange: JSON. Without a specification it has no verdict; `spec` is that of
+    several which judged it.
+    """
+    path = call.path
+    shown = "null" if path is None else json.dumps(path[0].decode("utf-8", "replace"))
+    method, host = _json(call.method), _json(call.host)
+    head = f'"i": {call.i}, "method": {method}, "path": {shown}, "host": {host}'
+    return f"{{{head}, {_json_of(call.judgement, spec)}}}\n"
+
+
+_json = lru_cache(maxsize=REMEMBERED)(json.dumps)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _json_of(judgement: Judgement | None, spec: Path | None) -> str:
+    """The members of a line that many exchanges share."""
+    members: JsonObject = {
         "operation": judgement.operation if judgement else None,
         "deprecated": judgement.deprecated if judgement else False,
         "verdict": judgement.verdict if judgement else None,
@@ -158,3 +168,6 @@ def line(call: JudgedCall) -> JsonObject:
             for one in (judgement.deviations if judgement else ())
         ],
     }
+    if spec is not None:
+        members["spec"] = str(spec)
+    return json.dumps(members)[1:-1]

@@ -78,6 +78,7 @@ class TrafficScope:
         self.left_out: Counter[str] = Counter()
         self._given = HostNames(given)
         self._any = any_host
+        self._named: dict[tuple[str, str], list[Document]] = {}  # by host and scheme
         self._only: str | None = None  # the one host of documents that name none
 
     def judge(self, record: Record) -> tuple[Document, Judged] | None:
@@ -114,10 +115,16 @@ class TrafficScope:
         return not self._given or (host is not None and self._given.fit(host, _scheme(record)))
 
     def _of(self, host: str, scheme: str) -> Sequence[Document]:
-        named = [one for one in self.documents if one.hosts.fit(host, scheme)]
-        free = [one for one in self.documents if not one.hosts]
-        if named or not free:
+        named = self._named.get((host, scheme))
+        if named is None:
+            named = [one for one in self.documents if one.hosts.fit(host, scheme)]
+            if len(self._named) < MAX_HOSTS:
+                self._named[host, scheme] = named
+        if named:
             return named
+        free = [one for one in self.documents if not one.hosts]
+        if not free:
+            return []
         self._only = self._only or host
         if host == self._only:
             return free

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
 
 
+@lru_cache(maxsize=1024)
 def essence(kind: str) -> str:
     """A media type without its parameters, in lower case."""
     return kind.partition(";")[0].strip().lower()

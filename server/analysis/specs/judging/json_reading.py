@@ -6,6 +6,9 @@ import json
 import re
 from typing import Never
 
+from msgspec import MsgspecError
+from msgspec.json import Decoder
+
 from server.analysis.json import Json
 from server.analysis.specs.schemas.cost import MAX_BODY_DEPTH
 
@@ -30,6 +33,7 @@ def _refuse(name: str) -> Never:
 
 _BYTE_ORDER_MARK = "\ufeff"
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_decode = Decoder().decode
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 
@@ -66,11 +70,20 @@ def _bounded(value: Json, openings: int, depth: int) -> Json:
 
 
 def _openings(raw: bytes) -> int:
-    """The number of opening brackets, including those in strings; excluding them takes five times as long."""
-    return len(raw) - len(raw.translate(None, b"[{"))
+    """The number of opening brackets, including those in strings; excluding them takes far longer."""
+    return raw.count(b"[") + raw.count(b"{")
 
 
 def _parsed(raw: bytes) -> Json:
+    try:
+        found: Json = _decode(raw)
+    except (MsgspecError, ValueError, RecursionError):
+        return _oddly_parsed(raw)
+    return found
+
+
+def _oddly_parsed(raw: bytes) -> Json:
+    """JSON that the faster decoder refuses: with a byte order mark, or numbers beyond a double's range."""
     try:
         value: Json = _DECODER.decode(raw.decode().removeprefix(_BYTE_ORDER_MARK))
     except (json.JSONDecodeError, UnicodeDecodeError, _Constant):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from agent.wire import Request, Response
 from server.analysis.specs.deviation import Deviation
@@ -66,6 +67,8 @@ class JudgementDraft:
         status = None if response is None else response.status
         if self._found or (status is not None and status >= 400):
             return self._judgement(operation, settled(tuple(self._found.values()), status))
+        if operation is not None and not self._unseen:
+            return _conforming(operation.key, operation.deprecated)
         return self._judgement(operation, NOTHING)
 
     def breaks(self, where: Where) -> bool:
@@ -100,3 +103,10 @@ class JudgementDraft:
             found.fault,
             partial,
         )
+
+
+@lru_cache(maxsize=4096)
+def _conforming(operation: str, deprecated: bool) -> Judgement:
+    """The judgement of a call in which all was seen and nothing differs."""
+    verdict = Verdict.ZOMBIE if deprecated else Verdict.CONFORMING
+    return Judgement(operation, deprecated, verdict, None, ())

@@ -85,6 +85,7 @@ class PreparedOperation:
     def __init__(self, operation: Operation, schemas: Schemas) -> None:
         self.operation, self._schemas = operation, schemas
         self._answers: dict[str, PreparedContent] = {}
+        self._by_status: dict[int, PreparedContent | None] = {}
 
     @cached_property
     def parameters(self) -> Parameters:
@@ -97,6 +98,11 @@ class PreparedOperation:
 
     def answer(self, status: int) -> PreparedContent | None:
         """The described response for a status."""
+        if status not in self._by_status:
+            self._by_status[status] = self._answer(status)
+        return self._by_status[status]
+
+    def _answer(self, status: int) -> PreparedContent | None:
         described = self.operation.answer(status)
         if described is None:
             return None
