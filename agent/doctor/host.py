@@ -13,13 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.cgroup import membership, path_in
+from agent.doctor.capabilities import capabilities
 from agent.doctor.facts import Check, CheckState
 from agent.probes import capability, roots, tls
 from agent.probes.capability import Refusal
-
-CAPABILITIES = {19: "SYS_PTRACE", 21: "SYS_ADMIN", 38: "PERFMON", 39: "BPF"}
-"""The relevant capabilities, by bit (include/uapi/linux/capability.h)."""
-SYS_PTRACE, SYS_ADMIN, PERFMON, BPF = CAPABILITIES
 
 FIRST_KERNEL = (5, 8)  # the BPF ring buffer
 FIRST_WITHOUT_MEMLOCK = (5, 11)  # BPF memory is charged to the cgroup from then on
@@ -61,7 +58,7 @@ def checks(host: Host, refusals: Iterable[Refusal], ring_bytes: int) -> Iterator
     """Every check that needs no program loaded. `refusals` are the agent's own, from `capability`."""
     refused = {refusal.subject: refusal for refusal in refusals}
     yield needed("root", refused, "running as root")
-    yield capabilities(host)
+    yield capabilities(host.text("proc/self/status") or "", f"run this as root, outside of containers; {POD}")
     yield kernel(os.uname())
     if "root" in refused:
         yield from without_root(host)
@@ -111,26 +108,6 @@ def version(release: str) -> tuple[int, int]:
     """Major and minor number of a kernel release; (0, 0) if it is not one."""
     found = re.match(r"(\d+)\.(\d+)", release)
     return (int(found[1]), int(found[2])) if found else (0, 0)
-
-
-def capabilities(host: Host) -> Check:
-    """Effective capabilities. SYS_ADMIN includes BPF and PERFMON, which kernels before 5.8 do not have."""
-    found = re.search(r"^CapEff:\s*([0-9a-f]+)", host.text("proc/self/status") or "", re.MULTILINE)
-    held = int(found[1], 16) if found else 0
-    missing = [number for number in CAPABILITIES if not held >> number & 1]
-    if SYS_ADMIN not in missing:
-        missing = [number for number in missing if number not in (BPF, PERFMON)]
-    elif BPF not in missing and PERFMON not in missing:
-        missing.remove(SYS_ADMIN)
-    if not missing:
-        return Check(
-            "capabilities", CheckState.OK, "to load and attach programs, and to look at every process"
-        )
-    names = ", ".join(f"CAP_{CAPABILITIES[number]}" for number in missing)
-    only_processes = missing == [SYS_PTRACE]
-    state = CheckState.LIMITED if only_processes else CheckState.REFUSED
-    what = f"missing {names}" + ("; other users' processes stay unknown" if only_processes else "")
-    return Check("capabilities", state, what, f"run this as root, outside of containers; {POD}")
 
 
 def kernel(name: os.uname_result) -> Check:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.doctor import host
+from agent.doctor.capabilities import CAPABILITIES, Capability, capabilities
 from agent.doctor.facts import Check, CheckState
 from agent.doctor.host import Host
 from agent.probes.capability import Refusal
@@ -67,29 +68,38 @@ def test_without_root_what_cannot_be_looked_at_is_unknown_and_not_ok(tmp_path: P
     assert bare["btf"].state is CheckState.REFUSED
 
 
+IN_A_POD = sum(1 << one.number for one in CAPABILITIES)
+
+
 @pytest.mark.parametrize(
     ("effective", "state", "missing"),
     [
         (ROOTS_CAPABILITIES, CheckState.OK, ""),
+        (f"CapEff:\t{IN_A_POD:016x}", CheckState.OK, ""),
         (
             "CapEff:\t00000000a80425fb",
             CheckState.REFUSED,
-            "CAP_SYS_PTRACE, CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF",
+            "missing CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE (other users' processes stay unknown), ",
         ),
-        (f"CapEff:\t{1 << 21 | 1 << 19:016x}", CheckState.OK, ""),
-        (f"CapEff:\t{1 << 39 | 1 << 38 | 1 << 19:016x}", CheckState.OK, ""),
-        (f"CapEff:\t{1 << 39 | 1 << 19:016x}", CheckState.REFUSED, "CAP_SYS_ADMIN, CAP_PERFMON"),
-        (f"CapEff:\t{1 << 21:016x}", CheckState.LIMITED, "CAP_SYS_PTRACE"),
+        (f"CapEff:\t{IN_A_POD & ~(1 << 38 | 1 << 39 | 1 << 40) | 1 << 21:016x}", CheckState.OK, ""),
+        (f"CapEff:\t{IN_A_POD & ~(1 << 38):016x}", CheckState.REFUSED, "missing CAP_PERFMON"),
         ("", CheckState.REFUSED, "CAP_BPF"),
     ],
-    ids=["root", "docker", "sys-admin", "bpf-and-perfmon", "bpf-alone", "no-ptrace", "untold"],
+    ids=["root", "pod", "docker", "sys-admin", "bpf-alone", "untold"],
 )
-def test_capabilities_that_are_missing_are_named(
-    tmp_path: Path, effective: str, state: CheckState, missing: str
-) -> None:
-    check = host.capabilities(made(tmp_path, proc__self__status=f"Name:\tx\n{effective}\n"))
+def test_capabilities_that_are_missing_are_named(effective: str, state: CheckState, missing: str) -> None:
+    check = capabilities(f"Name:\tx\n{effective}\n", "be root")
     assert check.state is state
     assert missing in check.what
+
+
+@pytest.mark.parametrize("one", CAPABILITIES, ids=lambda one: one.name)
+def test_a_capability_that_is_missing_limits_capture_or_refuses_it_and_what_is_lost_is_said(
+    one: Capability,
+) -> None:
+    check = capabilities(f"CapEff:\t{IN_A_POD & ~(1 << one.number):016x}\n", "be root")
+    assert check.state is (CheckState.REFUSED if one.lack is None else CheckState.LIMITED)
+    assert check.what == f"missing CAP_{one.name}" + (f" ({one.lack})" if one.lack else "")
 
 
 @pytest.mark.parametrize(

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
+from agent.doctor.capabilities import CAPABILITIES, Capability
 from tests.cluster.installed import NAMESPACE, Installed
+from tests.cluster.workloads import PROGRAMS
 
 pytestmark = pytest.mark.cluster
 
-NUMBERS = {
-    "DAC_READ_SEARCH": 2,
-    "SYS_PTRACE": 19,
-    "SYS_NICE": 23,
-    "SYSLOG": 34,
-    "PERFMON": 38,
-    "BPF": 39,
-    "CHECKPOINT_RESTORE": 40,
-}
-"""Of include/uapi/linux/capability.h."""
+NUMBERS = {one.name: one.number for one in CAPABILITIES}
 FILTERED = "2"  # a seccomp profile applies
 
 
@@ -52,3 +47,22 @@ def test_the_doctor_says_in_the_agents_pod_that_it_can_capture(spectap: Installe
     argv = ("exec", "--namespace", NAMESPACE, "daemonset/spectap-agent", "--", "sh", "-c")
     said = spectap.cluster.kubectl(*argv, "spectap-agent doctor --no-self-test --pid $$; [ $? -le 2 ]")
     assert "in a container, with all processes visible" in said
+    assert "missing" not in said
+
+
+@pytest.mark.skipif(os.environ.get("TIERS") != "all", reason="TIERS=all drops each capability in turn")
+@pytest.mark.parametrize("one", CAPABILITIES, ids=lambda one: one.name)
+def test_without_this_capability_something_fails_and_the_doctor_says_what(
+    spectap: Installed, one: Capability
+) -> None:
+    program = (PROGRAMS / "capability.py").read_text()
+
+    def said(what: str, dropped: int) -> str:
+        argv = ("exec", "--namespace", NAMESPACE, "daemonset/spectap-agent", "--", "sh", "-c")
+        shell = 'python3 -c "$0" "$1" "$2"; [ $? -le 3 ]'
+        return spectap.cluster.kubectl(*argv, shell, program, what, str(dropped))
+
+    assert said(one.name, -1) == "True\n"
+    assert said(one.name, one.number) == "False\n"
+    lost = f"CAP_{one.name}" + (f" ({one.lack})" if one.lack else "")
+    assert f"missing {lost}\n" in said("doctor", one.number)

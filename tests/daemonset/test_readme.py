@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from agent.doctor.capabilities import CAPABILITIES
+
 FOLDER = Path(__file__).parents[2] / "daemonset"
 README = (FOLDER / "README.md").read_text()
 AS_A_WHOLE = ("server.resources", "agent.requests", "agent.nodeSelector", "agent.tolerations")
@@ -42,11 +44,11 @@ def test_every_value_of_the_chart_is_explained() -> None:
     assert documented(rf"`((?:{PARTS})\.[A-Za-z.]+)`") == chart
 
 
-def test_every_capability_is_explained() -> None:
+def test_every_capability_is_explained_and_the_doctor_misses_each() -> None:
     (container,) = manifest("DaemonSet")["spec"]["template"]["spec"]["containers"]
     given = container["securityContext"]["capabilities"]
     assert given["drop"] == ["ALL"]
-    assert documented(r"`CAP_([A-Z_]+)`") == set(given["add"])
+    assert documented(r"`CAP_([A-Z_]+)`") == set(given["add"]) == {one.name for one in CAPABILITIES}
 
 
 def test_every_folder_of_the_host_is_explained_and_only_the_spool_is_written_to() -> None:
