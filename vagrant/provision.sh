@@ -108,6 +108,7 @@ install_checkout() {
     tar -C "$checkout" --exclude=./.git --exclude=./.venv --exclude=__pycache__ --exclude='./.*_cache' \
         --exclude=./offline -c . | tar -C "$home" -x --no-same-owner
     "$home/tools/setup"
+    "$home/.venv/bin/python" -m compileall -q "$home"/{agent,bpf,server} # else the first start does
 }
 
 start() {

@@ -36,7 +36,7 @@ from server.up.tempdir import temporary_folder
 LOOK_EVERY_S = 0.2
 LEARNT_EVERY_S = 2.0
 KINDS_SHOWN = 3
-START_S = 180.0  # compiling and attaching on a slow machine
+START_S = 600.0  # compiling and attaching in an emulated machine; it can be stopped meanwhile
 STUCK_S = 120.0  # stopping without any progress
 CLEAN = (0, -signal.SIGTERM)
 

@@ -31,12 +31,35 @@ systemd-analyze verify /usr/src/spectap/vagrant/*.service /usr/src/spectap/vagra
 """
 DEMO = """
 /opt/spectap/.venv/bin/spectap up --demo >/demo 2>&1 &
-for second in $(seq 900); do ! grep -q ^deviation /demo || break; sleep 1; done
+for second in $(seq 1200); do
+    kill -0 $! || break
+    ! grep -q ^deviation /demo || break
+    sleep 1
+done
+/opt/spectap/.venv/bin/python -c '
+from urllib.request import urlopen
+for path in ("/", "/api/v1/deviations"):
+    answer = urlopen("http://127.0.0.1:8080" + path, timeout=300)
+    print("answered", path, answer.status, answer.read().decode())
+'
 kill -INT $!
 wait $!
 status=$?
 cat /demo
 exit $status
+"""
+
+SERVICES = """
+set -e
+bash /usr/src/spectap/vagrant/provision.sh --offline /offline
+systemctl is-active spectap-demo.service spectap-page.socket
+/opt/spectap/.venv/bin/python -c '
+from urllib.request import urlopen
+answer = urlopen("http://127.0.0.1:8180/", timeout=60)
+print("answered", answer.status, answer.read().decode())
+'
+bash /usr/src/spectap/vagrant/provision.sh --remove
+systemctl is-active spectap-demo.service spectap-page.socket || ls /opt
 """
 
 
@@ -77,12 +100,31 @@ def test_a_fresh_debian_is_set_up_without_a_network(installed: Path) -> None:
     assert (installed / "opt/spectap/.venv/bin/spectap").exists()
 
 
-def test_what_was_installed_captures_its_demo_under_another_kernel(installed: Path) -> None:
+def test_what_was_installed_captures_its_demo_and_answers_its_page_under_another_kernel(
+    installed: Path,
+) -> None:
     finished = machine.run(newest(), ["bash", "-c", DEMO], seconds=PATIENCE_S, root=installed)
     assert finished.status == 0, finished.output + finished.console
+    assert "answered / 200 <!doctype html>" in finished.output
     assert "deviation, type: POST /v1/orders" in finished.output
     assert "through kprobes of the socket layer" in finished.output
     assert machine.crashes(finished.console) == []
+
+
+def test_under_systemd_its_services_start_and_the_page_is_at_the_port_that_is_forwarded(
+    installed: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "script").write_text(SERVICES)
+    subprocess.run([Path(__file__).parent / "booted", installed, tmp_path], check=True)
+    printed = (tmp_path / "printed").read_text()
+    assert (tmp_path / "status").read_text() == "0\n", printed
+    assert "spectap: running: port 8180 of this machine has the page" in printed
+    assert "answered 200 <!doctype html>" in printed
+    assert printed.splitlines()[-3:] == [
+        "spectap: removed; what was captured stays in /var/lib/spectap and /var/lib/spectap-agent",
+        "inactive",
+        "inactive",
+    ]
 
 
 def test_packages_of_another_release_are_refused_in_one_sentence(tmp_path: Path) -> None:
