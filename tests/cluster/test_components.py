@@ -23,14 +23,15 @@ pytestmark = pytest.mark.cluster
 
 COMPONENTS = REPOSITORY / "daemonset/components"
 TLS, MUTUAL = "tls.enabled=true", "tls.clientCertificates=true"
+HOST = "spectap.example.com"
 INGRESS = (
     "ingress.enabled=true",
-    "ingress.host=spectap.example.com",
+    f"ingress.host={HOST}",
     "ingress.tlsSecret=spectap-ingress-tls",
 )
 ROUTE = (
     "httpRoute.enabled=true",
-    "httpRoute.hosts={spectap.example.com}",
+    f"httpRoute.hosts={{{HOST}}}",
     "httpRoute.parentRefs[0].name=gateway",
     "httpRoute.parentRefs[0].namespace=gateways",
 )
@@ -140,11 +141,13 @@ def certificates(secret: dict[str, Any]) -> dict[str, x509.Certificate]:
 
 
 @pytest.mark.parametrize("maker", ["script", "chart"])
-def test_the_secrets_of_tls_are_of_one_authority_and_name_the_service(tools: Path, maker: str) -> None:
+def test_the_secrets_of_tls_are_of_one_authority_and_name_the_service_and_a_host_of_ones_own(
+    tools: Path, maker: str
+) -> None:
     made = (
-        rendered([REPOSITORY / "daemonset/secrets", "--tls"])
+        rendered([REPOSITORY / "daemonset/secrets", "--tls", "--host", HOST])
         if maker == "script"
-        else charted(tools, TLS, secrets=True)
+        else charted(tools, TLS, f"tls.hosts={{{HOST}}}", secrets=True)
     )
     server, agent = (made[f"Secret/spectap-{name}-tls"] for name in ("server", "agent"))
     assert server["type"] == agent["type"] == "kubernetes.io/tls"
@@ -155,7 +158,7 @@ def test_the_secrets_of_tls_are_of_one_authority_and_name_the_service(tools: Pat
     wanted = managed["Certificate/spectap-server"]["spec"]
     extensions = certificates(server)["tls.crt"].extensions
     names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert names.get_values_for_type(x509.DNSName) == wanted["dnsNames"]
+    assert names.get_values_for_type(x509.DNSName) == [*wanted["dnsNames"], HOST]
     assert [str(ip) for ip in names.get_values_for_type(x509.IPAddress)] == wanted["ipAddresses"]
 
 

@@ -40,5 +40,5 @@ imagePullSecrets:
 
 {{- define "spectap.names" -}}
 {{ $name := "spectap-server" }}{{ $full := printf "%s.%s" $name .Release.Namespace -}}
-{{ list $name $full (printf "%s.svc" $full) "localhost" | toJson }}
+{{ concat (list $name $full (printf "%s.svc" $full) "localhost") .Values.tls.hosts | toJson }}
 {{- end }}
