@@ -13,6 +13,7 @@ from agent.doctor.capabilities import CAPABILITIES
 
 FOLDER = Path(__file__).parents[2] / "daemonset"
 README = (FOLDER / "README.md").read_text()
+MAIN = (FOLDER.parent / "README.md").read_text()
 AS_A_WHOLE = ("server.resources", "agent.requests", "agent.nodeSelector", "agent.tolerations")
 PARTS = "|".join(yaml.safe_load((FOLDER / "chart/values.yaml").read_text()))
 
@@ -73,6 +74,14 @@ def test_every_component_is_explained_with_its_value() -> None:
     ]
     assert {name for name, *_ in rows} == {folder.name for folder in (FOLDER / "components").iterdir()}
     assert all(chart[part][value] is False for _, part, value in rows)
+
+
+def test_the_three_commands_of_the_main_readme_are_of_this_page() -> None:
+    page = re.sub(r"\s+", " ", README)
+    (block,) = re.findall(r"^```\n(kubectl create namespace .*?)^```", MAIN, flags=re.MULTILINE | re.DOTALL)
+    commands = re.split(r" && |\n", block.strip())
+    assert len(commands) == 4
+    assert not [command for command in commands if command not in page]
 
 
 def test_every_message_is_one_of_the_doctors() -> None:
