@@ -20,6 +20,8 @@ class Passed:
     many: bool = False
 
 
+MAX_BODY_CAP = 16 * 1024 * 1024  # bytes
+
 SHAPES = (
     Passed("--aggregation-header", "request header whose value is kept to group calls by", "NAME"),
     Passed("--mask", "also mask values of this name; repeatable", "NAME", many=True),
@@ -61,7 +63,15 @@ def declare(parser: argparse.ArgumentParser, options: Iterable[Passed]) -> None:
             parser.add_argument(option.name, action="store_true", help=option.help)
         else:
             action = "append" if option.many else "store"
-            parser.add_argument(option.name, action=action, metavar=option.metavar, help=option.help)
+            parser.add_argument(
+                option.name, type=_text, action=action, metavar=option.metavar, help=option.help
+            )
+
+
+def _text(value: str) -> str:
+    if not value.strip():
+        raise argparse.ArgumentTypeError("is empty: give a value, or leave the option out")
+    return value
 
 
 def given(parsed: argparse.Namespace, options: Iterable[Passed]) -> list[str]:

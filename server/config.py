@@ -6,6 +6,7 @@ import hashlib
 import ipaddress
 import os
 import pwd
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from server.cluster.settings import ClusterSettings
 from server.tls import TlsFiles
 
 DEFAULT_LISTEN = "127.0.0.1:8080"
+_LISTEN = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\[\]:]*)):(?P<port>[0-9]{1,5})")
 MOST_DAYS = 36_500  # of retention
 DEFAULT_DAYS = 7.0
 DEFAULT_BYTES = 1024**3
@@ -100,10 +102,10 @@ def read_token(path: Path) -> bytes:
 
 def parse_listen(text: str) -> tuple[str, int]:
     """HOST:PORT, [V6]:PORT or :PORT (all addresses). Raises ConfigError."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) > 65535:
-        raise ConfigError(f"--listen takes HOST:PORT, such as {DEFAULT_LISTEN}")
-    return host.removeprefix("[").removesuffix("]") or "0.0.0.0", int(port)
+    found = _LISTEN.fullmatch(text)
+    if found is None or int(found["port"]) > 65535:
+        raise ConfigError(f"--listen takes HOST:PORT or [V6]:PORT, such as {DEFAULT_LISTEN} or [::1]:8080")
+    return found["v6"] or found["host"] or "0.0.0.0", int(found["port"])
 
 
 def switch(variable: str, given: bool | str) -> bool:

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from server.offline import reading
+from server.offline import reading, values
 from server.offline.reading import ReadingError, UntilUnreadable
 from server.offline.tables import plain
 
@@ -49,7 +49,7 @@ def add_parser(subparsers: Subparsers) -> None:
     option = parser.add_argument
     option(
         "--spec",
-        type=Path,
+        type=values.path,
         action="append",
         metavar="SPEC",
         default=[],

@@ -41,6 +41,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         " spectap match --spec openapi.yaml -o github traffic.har",
     )
     spec.add_options(parser, required=False)
+    spec.add_base_path(parser)
     scope.add_options(parser)
     policy.add_options(parser)
     reading.add_options(parser)
@@ -109,7 +110,9 @@ def _format(parsed: argparse.Namespace) -> str:
 def _scope(parsed: argparse.Namespace, names: MasksNames) -> TrafficScope:
     """The specifications, and whose traffic they judge. Raises SpecUnusable."""
     reported = policy.policy(parsed)
-    found = spec.specifications(parsed.spec, parsed.spec_root, reported) if parsed.spec else ()
+    found = (
+        spec.specifications(parsed.spec, parsed.spec_root, reported, parsed.base_path) if parsed.spec else ()
+    )
     documents = [Document.of(path, one.naming(names.place)) for path, one in found]
     return TrafficScope(documents, parsed.host, parsed.any_host)
 

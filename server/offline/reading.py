@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from agent.wire import Record, WireError, decode_record, read_packed
-from server.agent_options import SHAPES, Passed, declare, given
+from server.agent_options import MAX_BODY_CAP, SHAPES, Passed, declare, given
 from server.agent_program import AgentMissing, agent_program
+from server.offline import values
 
 if TYPE_CHECKING:
     from agent.file_judging import UnmaskedFiles
@@ -30,7 +31,11 @@ FORMATS = ("recording", "pcap", "har", "audit", "telemetry", "kong", "nginx", "a
 
 _CHOSEN: dict[str, dict[str, Any]] = {
     "--format": {"choices": FORMATS, "help": "input format (default: detected from content)"},
-    "--body-cap": {"type": int, "metavar": "BYTES", "help": "maximum bytes kept of each body"},
+    "--body-cap": {
+        "type": values.number(0, MAX_BODY_CAP),
+        "metavar": "BYTES",
+        "help": "maximum bytes kept of each body",
+    },
 }
 _PASSED = (
     Passed("--key-file", "file with the key for credential fingerprints; created if missing", "FILE"),
@@ -47,7 +52,7 @@ def add_options(parser: argparse.ArgumentParser, needed: bool = True) -> None:
     parser.add_argument(
         "files",
         nargs="+" if needed else "*",
-        type=Path,
+        type=values.path,
         metavar="FILE",
         help="HAR, pcap, audit log, JSON log of a gateway or web server, telemetry or recording",
     )

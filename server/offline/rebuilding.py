@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from server.offline import reading
+from server.offline import reading, values
 from server.offline.files import replacing
 from server.offline.reading import ReadingError, UntilUnreadable
 from server.offline.tables import plain
@@ -50,11 +50,16 @@ def add_parser(subparsers: Subparsers) -> None:
         " with one file for each host (default: YAML to standard output)",
     )
     option(
-        "--host", action="append", default=[], metavar="HOST", help="only traffic of this host; repeatable"
+        "--host",
+        type=values.text,
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="only traffic of this host; repeatable",
     )
     option(
         "--spec",
-        type=Path,
+        type=values.path,
         metavar="SPEC",
         help="an existing specification to extend: it is kept as it is, and only new parts are added",
     )

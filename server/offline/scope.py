@@ -21,10 +21,11 @@ from pathlib import Path
 
 from agent.wire import Record
 from server.analysis.inventory import host_of
-from server.analysis.specs.document.host_names import HostNames, named_hosts
+from server.analysis.specs.document.host_names import HostNames, named_hosts, site
 from server.analysis.specs.judging.judged import Judged, first_with_operation
 from server.analysis.specs.routing.bases import base_of, closeness, encoded_bases
 from server.analysis.specs.specification import Specification
+from server.offline import values
 
 MAX_HOSTS = 1000  # counted by name; further ones share a count
 AUDITED = "kubernetes.default.svc"  # assumed by the reader of audit logs: no client sent it
@@ -56,6 +57,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_mutually_exclusive_group()
     group.add_argument(
         "--host",
+        type=values.text,
         action="append",
         default=[],
         metavar="HOST",
@@ -126,7 +128,7 @@ class TrafficScope:
         if not free:
             return []
         self._only = self._only or host
-        if host == self._only:
+        if host == self._only or site(host) == site(self._only):
             return free
         raise OutOfScope(
             f"the specification names no host, and the traffic is of several ({self._only}, {host}):"
@@ -145,7 +147,9 @@ class TrafficScope:
         names = self._given.names or [name for one in self.documents for name in one.hosts.names]
         wanted = f"{', '.join(names[:_SHOWN])}{' and others' if len(names) > _SHOWN else ''}"
         whose = "--host" if self._given else "the specification"
-        suggested = next((name for name, _ in self.left_out.most_common() if name != _NONE), None)
+        suggested = next(
+            (name for name, _ in self.left_out.most_common() if name not in (_NONE, _OTHER)), None
+        )
         advice = f"choose with --host {suggested}, or " if suggested else ""
         raise OutOfScope(
             f"no exchange is of a host that {whose} names ({wanted}); the traffic is of {self._most()}:"

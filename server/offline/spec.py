@@ -13,6 +13,7 @@ from server.analysis.specs.judging.policy import ReportingPolicy
 from server.analysis.specs.load import load_files
 from server.analysis.specs.model import SpecError
 from server.analysis.specs.specification import Specification
+from server.offline import values
 
 NAMES = [f"{name}.{ending}" for name in ("openapi", "swagger") for ending in ("yaml", "yml", "json")]
 
@@ -36,28 +37,41 @@ class SpecMissing(SpecUnusable):
 
 def add_options(parser: argparse.ArgumentParser, required: bool) -> None:
     """Adds `--spec` and `--root`."""
-    parser.add_argument("--spec", type=Path, metavar="SPEC", required=required, help=WHAT)
+    parser.add_argument("--spec", type=values.path, metavar="SPEC", required=required, help=WHAT)
     add_root(parser)
+
+
+def add_base_path(parser: argparse.ArgumentParser) -> None:
+    """Adds `--base-path`."""
+    parser.add_argument(
+        "--base-path",
+        type=values.base_path,
+        metavar="/PATH",
+        help="replaces the base path of the specification's server URLs; their hosts stay",
+    )
 
 
 def add_root(parser: argparse.ArgumentParser) -> None:
     """Adds `--root`, the folder of referenced files."""
     parser.add_argument(
         "--spec-root",
-        type=Path,
+        type=values.path,
         metavar="DIR",
         help="folder that contains the files it refers to (default: its own)",
     )
 
 
 def specification(
-    path: Path, root: Path | None = None, policy: ReportingPolicy | None = None
+    path: Path,
+    root: Path | None = None,
+    policy: ReportingPolicy | None = None,
+    base_path: str | None = None,
 ) -> Specification:
-    """The specification at `path`; parts that are not validated are listed on standard error. Raises
-    SpecError and SpecMissing.
+    """The specification at `path`, at another base path if one is given; parts that are not validated are
+    listed on standard error. Raises SpecError and SpecMissing.
     """
     folder, name = located(path, root)
-    found = load_files(name, from_folder(folder), policy or ReportingPolicy())
+    found = load_files(name, from_folder(folder), policy or ReportingPolicy(), base_path)
     for warning in found.warnings[:SHOWN_WARNINGS]:
         sys.stderr.write(f"{path}: warning: {warning}\n")
     if len(found.warnings) > SHOWN_WARNINGS:
@@ -66,12 +80,15 @@ def specification(
 
 
 def specifications(
-    path: Path, root: Path | None = None, policy: ReportingPolicy | None = None
+    path: Path,
+    root: Path | None = None,
+    policy: ReportingPolicy | None = None,
+    base_path: str | None = None,
 ) -> Iterator[tuple[Path, Specification]]:
     """The specification at `path`, or each of a folder of several. Raises SpecUnusable."""
     for file in _files(path):
         try:
-            yield file, specification(file, root, policy)
+            yield file, specification(file, root, policy, base_path)
         except SpecError as error:
             raise SpecUnusable(f"{file}: {error}") from None
 
@@ -110,11 +127,12 @@ def file(path: Path) -> Path:
 def located(path: Path, root: Path | None = None) -> tuple[Path, str]:
     """The folder of a specification's files, and its root file. Raises SpecMissing."""
     path = file(path)
-    folder = (root or path.parent).resolve()
-    try:
-        name = path.resolve().relative_to(folder)
-    except ValueError:
-        raise SpecMissing(f"{path} does not lie in --spec-root {root}") from None
-    if not path.is_file():
+    real = path.resolve()  # the files beside a linked one are those where it really is
+    folder = root.resolve() if root else real.parent
+    if not real.is_relative_to(folder):
+        raise SpecMissing(f"{path} does not lie in --spec-root {root}")
+    if not real.exists():
         raise SpecMissing(f"{path}: No such file")
-    return folder, name.as_posix()
+    if not real.is_file():
+        raise SpecMissing(f"{path} is no regular file: write it to one first")
+    return folder, real.relative_to(folder).as_posix()

@@ -15,7 +15,7 @@ from server.analysis.json import JsonObject
 from server.analysis.specs.document.bundle import bundle, from_folder
 from server.analysis.specs.document.text import parse
 from server.analysis.specs.model import SpecError
-from server.offline import remote, spec
+from server.offline import remote, spec, values
 from server.offline.remote import AddressError, Remote, RemoteError, token_in
 from server.offline.tables import plain, print_table
 
@@ -71,7 +71,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     listing = add("list", _list, "list the specifications, newest first")
     listing.add_argument("--cluster", metavar="NAME", help="only those of this cluster's APIs")
     adding = add("add", _add, "upload a specification with all local files it refers to")
-    adding.add_argument("file", type=Path, metavar="FILE", help=spec.WHAT)
+    adding.add_argument("file", type=values.path, metavar="FILE", help=spec.WHAT)
     spec.add_root(adding)
     fetching = add("fetch", _fetch, "have the server fetch a specification from a running service")
     fetching.add_argument(
@@ -85,7 +85,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     for parser in (adding, fetching):
         for option, (metavar, text) in TARGET.items():
-            parser.add_argument(option, metavar=metavar, help=text)
+            check = values.base_path if option == "--base-path" else values.text
+            parser.add_argument(option, type=check, metavar=metavar, help=text)
     adding.add_argument(
         "--replace", action="store_true", help="with --api: replace all specifications of the API"
     )

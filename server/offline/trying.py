@@ -6,7 +6,6 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from urllib.parse import urlencode
 
 from server.analysis.specs.model import SpecError
@@ -17,12 +16,13 @@ from server.analysis.tryout.documents import (
     TriedOperation,
     TryoutReport,
 )
-from server.offline import remote, spec
+from server.offline import remote, spec, values
 from server.offline.exporting import time_of
 from server.offline.remote import AddressError, RemoteError
 from server.offline.specifications import packed
 from server.offline.tables import plain, print_table
 
+MAX_EXCHANGES = 100_000  # that a server replays at most
 EXIT_ERROR, EXIT_FOUND, EXIT_USAGE = 1, 2, 64
 MAX_LINES = 50  # of a table
 TARGET = {
@@ -45,10 +45,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         " spectap try openapi.yaml --server http://127.0.0.1:8080",
     )
     remote.add_options(parser, "admin")
-    parser.add_argument("file", type=Path, metavar="FILE", help=spec.WHAT)
+    parser.add_argument("file", type=values.path, metavar="FILE", help=spec.WHAT)
     spec.add_root(parser)
     for option, (metavar, text) in TARGET.items():
-        parser.add_argument(option, metavar=metavar, help=text)
+        check = values.base_path if option == "--base-path" else values.text
+        parser.add_argument(option, type=check, metavar=metavar, help=text)
     parser.add_argument(
         "--since",
         type=time_of,
@@ -57,7 +58,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument(
         "--exchanges",
-        type=int,
+        type=values.number(1, MAX_EXCHANGES),
         metavar="N",
         help="how many stored exchanges are replayed at most, newest first (default: 10000)",
     )

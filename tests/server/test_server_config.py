@@ -32,7 +32,24 @@ def test_an_address_has_host_and_port(text: str, expected: tuple[str, int]) -> N
     assert parse_listen(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "8080", "host", "host:", "host:x", "host:65536", "host:-1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "8080",
+        "host",
+        "host:",
+        "host:x",
+        "host:65536",
+        "host:-1",
+        "[::1",
+        "[::1:80",
+        "::1:80",
+        "[h]:80",
+        "[]:80",
+        "a]:80",
+    ],
+)
 def test_anything_else_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ConfigError, match=r"127\.0\.0\.1:8080"):
         parse_listen(text)

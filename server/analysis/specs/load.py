@@ -10,6 +10,7 @@ from server.analysis.specs.dialects.dialect import dialect_of
 from server.analysis.specs.document.bundle import Read, bundle
 from server.analysis.specs.document.checks import mapping, text
 from server.analysis.specs.document.pointers import Pointers, under
+from server.analysis.specs.document.servers import rebased
 from server.analysis.specs.document.text import parse
 from server.analysis.specs.judging.match import Matcher
 from server.analysis.specs.judging.policy import ReportingPolicy
@@ -34,11 +35,16 @@ def load(raw: bytes, policy: ReportingPolicy = _REPORTING) -> Specification:
     return understand(parse(raw), policy)
 
 
-def load_files(root: str, read: Read, policy: ReportingPolicy = _REPORTING) -> Specification:
-    """Reads a document in one or more files, starting with `root`. Raises SpecError."""
+def load_files(
+    root: str, read: Read, policy: ReportingPolicy = _REPORTING, base_path: str | None = None
+) -> Specification:
+    """Reads a document in one or more files, starting with `root`, at another base path if one is given.
+    Raises SpecError.
+    """
     bundled = bundle(root, read)
+    document = bundled.document if base_path is None else rebased(bundled.document, base_path)
     try:
-        return understand(bundled.document, policy)
+        return understand(document, policy)
     except SpecError as error:
         raise bundled.blame(error) from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -229,7 +230,56 @@ def test_files_that_are_not_there_are_an_error(tmp_path: Path, capsys: pytest.Ca
     assert matched(tmp_path, spec=None, options=(str(tmp_path / "none.har"),)) == 1
 
 
-@pytest.mark.parametrize("arguments", [["match"], ["match", "--unknown-fields", "x", "f"]])
+def test_a_base_path_replaces_that_of_the_servers_and_keeps_their_hosts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = [
+        entry(url=f"http://{host}/v2/pets/7", answer={"name": "Bo"})
+        for host in ("shop.example", "other.example")
+    ]
+    assert matched(tmp_path, *calls, options=("--base-path", "/v2")) == 0
+    assert [line["verdict"] for line in printed(capsys)] == ["conforming"]
+
+
+@pytest.mark.parametrize("asked", ["openapi.yaml", ""])
+def test_a_linked_specification_is_read_with_the_files_beside_the_real_one(
+    tmp_path: Path, asked: str
+) -> None:
+    real, linked = tmp_path / "real", tmp_path / "linked"
+    real.mkdir()
+    linked.mkdir()
+    (real / "openapi.yaml").write_text(SPEC.replace("{type: integer}", "{$ref: id.yaml}"))
+    (real / "id.yaml").write_text("type: integer\n")
+    (linked / "openapi.yaml").symlink_to(real / "openapi.yaml")
+    options = ("--spec", str(linked / asked))
+    assert matched(tmp_path, entry(url=PET, answer={"name": "Bo"}), spec=None, options=options) == 0
+    assert matched(tmp_path, entry(url=PET), spec=None, options=(*options, "--spec-root", str(linked))) == 1
+
+
+def test_a_pipe_is_no_specification_and_no_file_of_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert matched(tmp_path, spec=SPEC.replace("{type: integer}", "{$ref: pipe}")) == 1
+    assert "pipe: no regular file" in capsys.readouterr().err
+    assert matched(tmp_path, spec=None, options=("--spec", str(tmp_path / "pipe"))) == 1
+    assert "pipe is no regular file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(["match"], ["match", "--unknown-fields", "x", "f"], ["match", "--spec", "", "f"], ["match", ""]),
+        *(["match", "--host", "", "f"], ["match", "--mask", "", "f"], ["match", "--body-cap", "-1", "f"]),
+        *(["rebuild", "--body-cap", "99999999", "f"], ["rebuild", "--keep", " ", "f"]),
+        *(["coverage", "--spec", "", "f"], ["rebuild", "--spec", "", "f"], ["rebuild", "--host", "", "f"]),
+        *(
+            ["try", "f", "--server", "http://h", *more]
+            for more in (["--exchanges", "0"], ["--base-path", "x"])
+        ),
+        ["match", "--base-path", "v1", "f"],
+    ],
+)
 def test_wrong_usage_exits_64(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as end:
         cli.main(arguments)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from agent import config
 from agent.sources import formats
-from server import cli
+from server import agent_options, cli
 from server.offline import reading
 from server.offline.reading import FORMATS, ReadingError
 from tests.har import document, entry
@@ -87,6 +88,7 @@ def test_options_reach_the_agent(tmp_path: Path) -> None:
 
 def test_formats_are_the_agents_and_another_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert set(FORMATS) == set(formats.FORMATS)
+    assert agent_options.MAX_BODY_CAP == config.MAX_BODY_CAP
     with pytest.raises(SystemExit) as end:
         cli.main(["import", "file", "--server", "http://x", "--format", "nonsense"])
     assert end.value.code == 64

@@ -86,6 +86,27 @@ def test_a_specification_without_a_host_judges_traffic_of_one_host(url: str | No
         scope.judge(to("b.example"))
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("shop.example", "shop.example:443"), ("shop.example:80", "Shop.example."), ("[::1]", "127.0.0.1:80")],
+)
+def test_one_host_is_one_however_it_is_written(first: str, second: str) -> None:
+    scope = TrafficScope(documents("/v1"))
+    assert judged(scope, to(first)) is not None
+    assert judged(scope, to(second.lower())) is not None
+    with pytest.raises(OutOfScope, match="several"):
+        judged(scope, to("shop.example:8443"))
+
+
+def test_what_to_choose_is_a_host_and_never_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.offline.scope.MAX_HOSTS", 1)
+    scope = TrafficScope(documents("https://shop.example"))
+    for host in ("a.test", "b.test", "c.test"):
+        judged(scope, to(host))
+    with pytest.raises(OutOfScope, match=r"choose with --host a\.test"):
+        scope.check()
+
+
 def test_exchanges_without_a_host_are_judged_unless_one_is_asked_for() -> None:
     assert audit.HOST.decode() == AUDITED
     named = documents("https://api.shop.example")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -199,6 +200,8 @@ def from_folder(folder: Path) -> Read:
         if not file.is_relative_to(base):
             raise SpecError(path, "the file lies outside the folder that was given")
         try:
+            if not stat.S_ISREG(file.stat().st_mode):
+                raise SpecError(path, "no regular file; a pipe or device may never end")
             with file.open("rb") as opened:
                 return opened.read(MAX_BYTES + 1)
         except OSError as error:

@@ -1,12 +1,13 @@
 """The hosts that a document's server URLs name, or a user: names and patterns, with or without a port.
 
-A name without a port fits every port; the loopback names are one. A server variable fits its `enum`, or any
-text if it has none (OpenAPI 3.1, 4.8.6). A URL that is relative, or whose whole host is such a variable,
-names no host.
+A name without a port fits every port; the loopback names are one, an address is the same however it is
+written, and so is an international name. A server variable fits its `enum`, or any text if it has none
+(OpenAPI 3.1, 4.8.6). A URL that is relative, or whose whole host is such a variable, names no host.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable, Iterator
 
@@ -66,7 +67,21 @@ def _parts(host: str) -> tuple[str, str]:
     """(name, port or ""); loopback names become one."""
     name = name_of(host)
     port = host.rpartition(":")[2] if host.count(":") == 1 or "]:" in host else ""
-    return ("localhost" if name in _LOOPBACK else name.rstrip(".")), port
+    name = _in_ascii(name.rstrip("."))
+    return ("localhost" if name in _LOOPBACK else name), port
+
+
+def _in_ascii(name: str) -> str:
+    try:
+        return ipaddress.ip_address(name).compressed if ":" in name else name.encode("idna").decode()
+    except ValueError:  # UnicodeError among them: no name that could be resolved
+        return name
+
+
+def site(host: str) -> tuple[str, str]:
+    """Equal for two hosts that are the same: the name, and the port unless it is one of HTTP's."""
+    name, port = _parts(host)
+    return name, "" if port in _STANDARD.values() else port
 
 
 def _pattern(name: str) -> tuple[re.Pattern[str], str]:

@@ -14,6 +14,7 @@ from server.analysis.specs.model import SpecError
 
 MAX_HOSTS = 50  # of one document
 MAX_BASES = 50  # of one document, path or operation
+_ORIGIN = re.compile(r"(?:[^/?#]*:)?//[^/]*")
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
 
 
@@ -27,6 +28,19 @@ def base_paths(node: JsonObject, place: str, otherwise: tuple[str, ...] = ("",))
     servers = enumerate(sequence(node["servers"], place))
     bases = (base for i, server in servers for base in _bases(server, under(place, i)))
     return tuple(islice(dict.fromkeys(bases), MAX_BASES))
+
+
+def rebased(document: JsonObject, base_path: str) -> JsonObject:
+    """The document with this base path in its server URLs, whose hosts stay."""
+    if "swagger" in document:
+        return {**document, "basePath": base_path or "/"}
+    servers = [one for one in array_in(document, "servers") if isinstance(one, dict)] or [{"url": ""}]
+    urls = (_ORIGIN.match(text_in(one, "url") or "") for one in servers)
+    origins = (found[0] if found else "" for found in urls)
+    moved: list[Json] = [
+        {**one, "url": origin + base_path or "/"} for one, origin in zip(servers, origins, strict=True)
+    ]
+    return {**document, "servers": moved}
 
 
 def hosts(document: JsonObject) -> list[str]:

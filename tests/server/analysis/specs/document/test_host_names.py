@@ -29,6 +29,13 @@ from server.analysis.specs.document.host_names import HostNames, named_hosts
         ("shop.example", "shop.example.", "https", True),
         ("shopxexample", "shop.example", "https", False),
         ("shop.example", "shopxexample", "https", False),
+        ("bücher.example", "xn--bcher-kva.example", "https", True),
+        ("xn--bcher-kva.example", "bücher.example:8443", "https", True),
+        ("*.bücher.example", "eu.xn--bcher-kva.example", "https", True),
+        ("[::1]:8080", "[0:0:0:0:0:0:0:1]:8080", "http", True),
+        ("[2001:db8::7]", "[2001:0db8:0000::0007]:443", "https", True),
+        ("[2001:db8::7]", "[2001:db8::8]", "https", False),
+        ("a..b", "a..b", "http", True),
     ],
 )
 def test_a_name_fits_a_host_of_traffic(name: str, host: str, scheme: str, fits: bool) -> None:
