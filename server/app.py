@@ -16,6 +16,7 @@ from server.annotated_specs import AnnotatedSpecs
 from server.api import (
     agents,
     apis,
+    consumers,
     context,
     coverage,
     delivery,
@@ -95,6 +96,7 @@ def create_app(
         rebuilt,
         exchanges,
         deviations,
+        consumers,
         agents,
         tokens,
         query_fields,

@@ -14,6 +14,7 @@ from server.api.metrics import Metrics
 from server.api.sessions import Sessions
 from server.config import ServerSettings
 from server.core import Core
+from server.services.consumers import KnownConsumers
 from server.services.coverage import CoverageReports
 from server.services.deviations import Deviations
 from server.services.exchanges import StoredExchanges
@@ -44,6 +45,7 @@ class Context:
     intake: Intake
     inventory: Inventory
     overview: Overview
+    consumers: KnownConsumers
     exchanges: StoredExchanges
     fleet: Fleet
     specifications: Specifications
@@ -69,6 +71,7 @@ class Context:
             intake=Intake(store, core.acceptor),
             inventory=Inventory(store, catalogue),
             overview=Overview(store, catalogue),
+            consumers=KnownConsumers(store),
             exchanges=StoredExchanges(store),
             fleet=Fleet(store),
             specifications=Specifications(store, core.acceptor, core.load, core.jobs.judge_again),

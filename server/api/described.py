@@ -18,6 +18,7 @@ Lists answer `items` and `next`, the cursor of the next page. They take a query 
 TAGS = {
     "records": "Batches of records from agents.",
     "inventory": "APIs and their operations.",
+    "consumers": "Who calls, how often and when.",
     "specifications": "Specifications, as uploaded, and trials of proposed ones.",
     "coverage": "Which parts of a specification are exercised, and by whom.",
     "rebuilding": "Documents that are learned from traffic.",

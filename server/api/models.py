@@ -122,6 +122,48 @@ class OperationCaller(Caller):
     last_seen: Time
 
 
+class ConsumerCalls(BaseModel):
+    """A consumer with the calls that were asked for."""
+
+    id: str = Field(description="Opaque and stable.")
+    kind: str = Field(examples=["workload"])
+    name: str = Field(examples=["front/till"])
+    calls: int = Field(description="Including uncertain ones.")
+    deprecated_calls: int = Field(description="Those of deprecated operations.")
+    operations: int
+    apis: int
+    first_seen: Time = Field(description="To the hour; older ones to the day.")
+    last_seen: Time
+
+
+class ConsumerOperation(BaseModel):
+    """A consumer's calls of an operation."""
+
+    id: str
+    api: str = Field(description="The id of its API.")
+    api_name: str
+    operation: str = Field(examples=["GET /users/{id}"])
+    deprecated: bool
+    calls: int
+    statuses: dict[str, int] = Field(description='By status; "none" if there was no response.')
+    first_seen: Time = Field(description="To the hour; older ones to the day.")
+    last_seen: Time
+
+
+class PeriodCalls(BaseModel):
+    """The calls of a period."""
+
+    time: Time = Field(description="Its beginning.")
+    statuses: dict[str, int] = Field(description='Calls by class, such as "2xx"; "none" had no response.')
+    verdicts: dict[str, int] = Field(
+        description="Of exchanges that are stored, under the present specifications and decisions."
+    )
+
+
+class Stats(BaseModel):
+    items: list[PeriodCalls]
+
+
 class Latency(BaseModel):
     """Milliseconds, from the request's first byte to the response's last; accurate to 4.5 %."""
 

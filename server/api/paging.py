@@ -108,6 +108,7 @@ def _narrowed(of: ListName) -> Callable[..., Filters]:
 ApiFilters = Annotated[Filters, Depends(_narrowed(ListName.APIS))]
 OperationFilters = Annotated[Filters, Depends(_narrowed(ListName.OPERATIONS))]
 DeviationFilters = Annotated[Filters, Depends(_narrowed(ListName.DEVIATIONS))]
+ConsumerFilters = Annotated[Filters, Depends(_narrowed(ListName.CONSUMERS))]
 ExchangeFilters = Annotated[Filters, Depends(_narrowed(ListName.EXCHANGES))]
 
 

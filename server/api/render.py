@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from msgspec.structs import asdict
@@ -21,6 +21,7 @@ from server.analysis.specs.model import Operation
 from server.analysis.views import in_order, most_seen, server_view, sub_operations, websocket
 from server.api import exchange_models, models
 from server.api.rebuilt_models import Change, Decided, Decision, Version
+from server.services.consumers import PeriodCounts
 from server.services.fleet import BalanceSum, LedgerReport
 from server.store import rows
 
@@ -85,7 +86,7 @@ def operation(row: rows.OperationRow) -> models.Operation:
         deprecated=row.deprecated,
         count=row.count,
         uncertain=row.uncertain,
-        statuses={"none" if code is None else str(code): count for code, count in row.statuses.items()},
+        statuses=_statuses(row.statuses),
         verdicts={**row.verdicts},
         latency_ms=models.Latency(
             p50=quantile(row.latency, 0.5), p95=quantile(row.latency, 0.95), p99=quantile(row.latency, 0.99)
@@ -105,6 +106,42 @@ def _caller(one: rows.OperationConsumer) -> models.OperationCaller:
         first_seen=time(one.first_seen),
         last_seen=time(one.last_seen),
     )
+
+
+def consumer(row: rows.ConsumerRow) -> models.ConsumerCalls:
+    return models.ConsumerCalls(
+        id=row.id,
+        kind=row.kind,
+        name=row.name,
+        calls=row.calls,
+        deprecated_calls=row.deprecated_calls,
+        operations=row.operations,
+        apis=row.apis,
+        first_seen=time(row.first_seen),
+        last_seen=time(row.last_seen),
+    )
+
+
+def consumer_operation(row: rows.ConsumerOperationRow) -> models.ConsumerOperation:
+    return models.ConsumerOperation(
+        id=row.id,
+        api=row.api_id,
+        api_name=row.api_name,
+        operation=row.key,
+        deprecated=row.deprecated,
+        calls=row.calls,
+        statuses=_statuses(row.statuses),
+        first_seen=time(row.first_seen),
+        last_seen=time(row.last_seen),
+    )
+
+
+def period(one: PeriodCounts) -> models.PeriodCalls:
+    return models.PeriodCalls(time=time(one.time), statuses={**one.statuses}, verdicts={**one.verdicts})
+
+
+def _statuses(counts: Mapping[int | None, int]) -> dict[str, int]:
+    return {"none" if code is None else str(code): count for code, count in counts.items()}
 
 
 def unused(api: str, one: Operation) -> models.Operation:

@@ -22,9 +22,11 @@ class ListName(StrEnum):
     OPERATIONS = "operations"
     DEVIATIONS = "deviations"
     EXCHANGES = "exchanges"
+    CONSUMERS = "consumers"
 
 
 EVERY_LIST = frozenset(ListName)
+NOT_CONSUMERS = EVERY_LIST - {ListName.CONSUMERS}
 ANY_STATE = "all"
 
 
@@ -75,8 +77,8 @@ _ROWS = (
         choices=CLASSES,
         separated=True,
     ),
-    _one_of("verdict", "The verdict", [*Verdict]),
-    _one_of("fault", "Whose the difference is", [*Fault]),
+    _one_of("verdict", "The verdict", [*Verdict], NOT_CONSUMERS),
+    _one_of("fault", "Whose the difference is", [*Fault], NOT_CONSUMERS),
     _one_of("kind", "The kind of a deviation", [*Kind]),
     _one_of("severity", "The severity of a deviation", [*Severity]),
     _one_of(
@@ -88,6 +90,14 @@ _ROWS = (
     QueryField(
         "specified", "Whether the API has a specification", "no", values.yes_or_no, ONLY_APIS, ("yes", "no")
     ),
+    QueryField(
+        "deprecated",
+        "Whether the operation is deprecated",
+        "yes",
+        values.yes_or_no,
+        frozenset({ListName.OPERATIONS, ListName.EXCHANGES, ListName.CONSUMERS}),
+        ("yes", "no"),
+    ),
     QueryField("consumer", "The consumer, by id or name", "legacy*", values.name_or_id),
     QueryField("namespace", "The namespace: an exchange's at either end, else the API's", "shop"),
     QueryField("workload", "The workload, likewise", "checkout"),
@@ -96,7 +106,9 @@ _ROWS = (
     QueryField("image", "An image as pods name it, or its digest, likewise", "*/checkout:1.2"),
     QueryField("took", "The duration, compared", ">500ms", values.took, ONLY_EXCHANGES),
     QueryField("since", "Then or later: how long ago, RFC 3339, or seconds since 1970", "1h", None),
-    QueryField("new_since", "First seen then or later; of exchanges the same as since", "1d", None),
+    QueryField(
+        "new_since", "First seen then or later; of exchanges the same as since", "1d", None, NOT_CONSUMERS
+    ),
     QueryField("until", "Before that", "2026-03-01T12:00:00Z", None),
 )
 FIELDS: Mapping[str, QueryField] = {one.name: one for one in _ROWS}

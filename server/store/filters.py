@@ -31,6 +31,7 @@ class FilterField(StrEnum):
     SEVERITY = "severity"
     STATE = "state"
     SPECIFIED = "specified"
+    DEPRECATED = "deprecated"
     CONSUMER = "consumer"
     NAMESPACE = "namespace"
     WORKLOAD = "workload"

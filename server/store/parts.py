@@ -10,6 +10,7 @@ class StoredPart(StrEnum):
 
     APIS = "apis"
     OPERATIONS = "operations"
+    CONSUMERS = "consumers"
     EXCHANGES = "exchanges"
     RECORDS = "records"
     DEVIATIONS = "deviations"

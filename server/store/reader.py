@@ -13,12 +13,15 @@ from server.store.rows import (
     ApiRow,
     ApiUse,
     CaptureRow,
+    ConsumerOperationRow,
+    ConsumerRow,
     Cursor,
     DeprecatedUse,
     DeviationCount,
     DeviationRow,
     EstateCounts,
     ExchangeRow,
+    HourCount,
     KnownDeviation,
     Learnable,
     Ledgers,
@@ -93,6 +96,25 @@ class EstateReader(Protocol):
         """What was first seen at or after a time (ns)."""
 
     def deviation_counts(self) -> Sequence[DeviationCount]: ...
+
+
+class ConsumersReader(Protocol):
+    """Who calls, and how often. Filters are by calls: their operation, status, consumer and hour."""
+
+    def listed(self, filters: Filters, limit: int, after: Cursor | None) -> Listed[ConsumerRow]:
+        """Consumers, busiest first."""
+
+    def one(self, id: str) -> ConsumerRow | None:
+        """By its id; None if none with this id has called."""
+
+    def operations(self, consumer: int, limit: int, after: Cursor | None) -> Listed[ConsumerOperationRow]:
+        """The operations that a consumer calls, most called first."""
+
+    def statuses_by_hour(self, filters: Filters) -> Sequence[HourCount]:
+        """Calls by hour and class of status, such as "2xx", or "none"."""
+
+    def verdicts_by_hour(self, filters: Filters) -> Sequence[HourCount]:
+        """Stored exchanges by hour and verdict."""
 
 
 class ExchangesReader(Protocol):
@@ -205,6 +227,8 @@ class Reader(Protocol):
     def inventory(self) -> InventoryReader: ...
     @property
     def estate(self) -> EstateReader: ...
+    @property
+    def consumers(self) -> ConsumersReader: ...
     @property
     def exchanges(self) -> ExchangesReader: ...
     @property

@@ -401,6 +401,49 @@ class DeviationCount:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsumerRow:
+    """A consumer with its calls, and those of deprecated operations. Times are rounded to the hour, or to the
+    day for older counts.
+    """
+
+    number: int
+    id: str
+    kind: str
+    name: str
+    calls: int
+    deprecated_calls: int
+    operations: int
+    apis: int
+    first_seen: int
+    last_seen: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerOperationRow:
+    """An operation with a consumer's calls of it, by status (None without a response)."""
+
+    number: int
+    id: str
+    api_id: str
+    api_name: str
+    key: str
+    deprecated: bool
+    calls: int
+    statuses: Mapping[int | None, int]
+    first_seen: int
+    last_seen: int
+
+
+@dataclass(frozen=True, slots=True)
+class HourCount:
+    """A count in an hour since the epoch."""
+
+    hour: int
+    what: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class PartCount:
     """How often a part of an operation was exercised; by everyone if `consumer` is None."""
 

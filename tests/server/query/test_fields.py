@@ -11,7 +11,9 @@ README = Path(server.api.__file__).with_name("README.md")
 
 def row(field: QueryField) -> str:
     """The row of the README's table."""
-    where = "" if field.lists == EVERY_LIST else f" (of {', '.join(sorted(field.lists))} only)"
+    others = EVERY_LIST - field.lists
+    few, word = (field.lists, "only ") if len(field.lists) < len(others) else (others, "not ")
+    where = f" ({word}of {' and '.join(sorted(few))})" if others else ""
     example = f'"{field.example}"' if " " in field.example else field.example
     return f"| `{field.name}` | {field.meaning}{where} | `{field.name}:{example}` |"
 

@@ -143,12 +143,18 @@ LISTED: dict[ListName, Callable[[Reader, Filters], object]] = {
     ListName.OPERATIONS: lambda reader, filters: reader.inventory.operations(filters, 9, None),
     ListName.DEVIATIONS: lambda reader, filters: reader.deviations.listed(filters, 9, None),
     ListName.EXCHANGES: lambda reader, filters: reader.exchanges.listed(filters, 9, None),
+    ListName.CONSUMERS: lambda reader, filters: (
+        reader.consumers.listed(filters, 9, None),
+        reader.consumers.statuses_by_hour(filters),
+        reader.consumers.verdicts_by_hour(filters),
+    ),
 }
 TESTS = {
     ListName.APIS: field_tests.APIS,
     ListName.OPERATIONS: field_tests.OPERATIONS,
     ListName.DEVIATIONS: field_tests.DEVIATIONS,
     ListName.EXCHANGES: field_tests.EXCHANGES,
+    ListName.CONSUMERS: field_tests.CONSUMERS,
 }
 
 

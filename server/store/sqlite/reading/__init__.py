@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable
 
 from server.store.parts import StoredPart
+from server.store.sqlite.reading.consumers import SqliteConsumersReader
 from server.store.sqlite.reading.coverage import SqliteCoverage
 from server.store.sqlite.reading.deviations import SqliteDeviations
 from server.store.sqlite.reading.estate import SqliteEstate
@@ -25,6 +26,7 @@ class SqliteReader:
         readable = Readable(unreadable)
         self.inventory = SqliteInventory(db, readable)
         self.estate = SqliteEstate(db)
+        self.consumers = SqliteConsumersReader(db, readable)
         self.exchanges = SqliteExchanges(db, readable)
         self.deviations = SqliteDeviations(db, readable)
         self.specs = SqliteSpecsReader(db, readable)

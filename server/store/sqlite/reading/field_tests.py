@@ -65,6 +65,7 @@ EXCHANGES: FieldTests = {
     FilterField.CLUSTER: in_lines("exchanges.clusters"),
     FilterField.POD: in_lines("exchanges.pods"),
     FilterField.IMAGE: in_lines("exchanges.images"),
+    FilterField.DEPRECATED: tested("exchanges.deprecated {}"),
     FilterField.TOOK: tested("exchanges.duration {}"),
     FilterField.TEXT: containing(_PATH, "operations.key", "consumers.name", API_NAME.format("exchanges.api")),
 }
@@ -90,6 +91,8 @@ def _stored(api: str, column: str) -> FieldTest:
     return test
 
 
+_OF_NO_CONSUMER = frozenset({FilterField.VERDICT, FilterField.FAULT})
+
 OPERATIONS: FieldTests = {
     FilterField.API: _apis("operations.api"),
     FilterField.HOST: tested(f"operations.api {AT_HOSTS}"),
@@ -101,6 +104,7 @@ OPERATIONS: FieldTests = {
     FilterField.VERDICT: tested(_JUDGED),
     FilterField.FAULT: translated(fault_pairs, tested(_DEVIATES.format(PAIR))),
     FilterField.KIND: tested(_DEVIATES.format("kind {}")),
+    FilterField.DEPRECATED: tested("operations.deprecated {}"),
     FilterField.SEVERITY: translated(severity_pairs, tested(_DEVIATES.format(PAIR))),
     FilterField.CONSUMER: _consumers("consumer", _CALLED),
     FilterField.NAMESPACE: tested(_OF_API.format("namespace")),
@@ -113,10 +117,24 @@ OPERATIONS: FieldTests = {
     ),
 }
 
+# Consumers, by their calls, each joined with its operation and its consumer
+
+_DEVIATING = """calls.consumer IN (SELECT consumer FROM deviation_calls
+    JOIN deviations ON deviations.number = deviation WHERE {})"""
+
+CONSUMERS: FieldTests = {
+    **{field: test for field, test in OPERATIONS.items() if field not in _OF_NO_CONSUMER},
+    FilterField.STATUS: tested("calls.status {}"),
+    FilterField.KIND: tested(_DEVIATING.format("deviations.kind {}")),
+    FilterField.SEVERITY: translated(severity_pairs, tested(_DEVIATING.format(PAIR))),
+    FilterField.CONSUMER: _consumers("calls.consumer"),
+    FilterField.TEXT: containing("consumers.name"),
+}
+
 # APIs, each joined with its operations
 
 APIS: FieldTests = {
-    **OPERATIONS,
+    **{field: test for field, test in OPERATIONS.items() if field is not FilterField.DEPRECATED},
     FilterField.API: by_number(tested("apis.number {}"), tested("apis.name {}")),
     FilterField.SPECIFIED: tested("EXISTS (SELECT 1 FROM specs WHERE specs.api = apis.number) {}"),
     FilterField.HOST: tested(f"apis.number {AT_HOSTS}"),

@@ -1,0 +1,82 @@
+"""Who calls, how often and when."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from server.services.errors import InvalidInput, NotFound
+from server.services.narrowing import Cursor, Filters
+from server.store.rows import ConsumerOperationRow, ConsumerRow, HourCount, Listed
+from server.store.store import Store
+from server.store.values import HOUR_NS
+
+MAX_PERIODS = 2_400  # of one answer: 100 days by hour
+SHOWN_HOURS = 24  # without a beginning
+
+
+class Period(Enum):
+    """A period of statistics, in hours."""
+
+    HOUR = 1
+    DAY = 24
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodCounts:
+    """The calls of a period that began at a time (ns), by class of status; of stored exchanges by verdict."""
+
+    time: int
+    statuses: Mapping[str, int]
+    verdicts: Mapping[str, int]
+
+
+class KnownConsumers:
+    def __init__(self, store: Store, clock: Callable[[], int] = time.time_ns) -> None:
+        self._store = store
+        self._clock = clock
+
+    def listed(self, filters: Filters, limit: int, after: Cursor | None) -> Listed[ConsumerRow]:
+        """Consumers with their calls, busiest first."""
+        with self._store.reading() as reader:
+            return reader.consumers.listed(filters, limit, after)
+
+    def one(self, id: str) -> ConsumerRow:
+        """Raises NotFound."""
+        with self._store.reading() as reader:
+            found = reader.consumers.one(id)
+        if found is None:
+            raise NotFound("no such consumer")
+        return found
+
+    def operations(self, id: str, limit: int, after: Cursor | None) -> Listed[ConsumerOperationRow]:
+        """The operations that a consumer calls, most called first. Raises NotFound."""
+        number = self.one(id).number
+        with self._store.reading() as reader:
+            return reader.consumers.operations(number, limit, after)
+
+    def over_time(self, filters: Filters, by: Period) -> Sequence[PeriodCounts]:
+        """The calls of each period, oldest first, also of those without calls; of the last 24 hours if no
+        beginning is given. Raises InvalidInput if these are too many.
+        """
+        until = self._clock() + 1 if filters.until is None else filters.until
+        since = until - SHOWN_HOURS * HOUR_NS if filters.since is None else filters.since
+        length = by.value * HOUR_NS
+        periods = range(since // length, -(-until // length))
+        if len(periods) > MAX_PERIODS:
+            raise InvalidInput(f"at most {MAX_PERIODS} periods at once: give a later since, or by=day")
+        whole = replace(filters, since=periods.start * length, until=periods.stop * length)
+        with self._store.reading() as reader:
+            statuses = _by_period(reader.consumers.statuses_by_hour(whole), by)
+            verdicts = _by_period(reader.consumers.verdicts_by_hour(whole), by)
+        return [PeriodCounts(one * length, statuses.get(one, {}), verdicts.get(one, {})) for one in periods]
+
+
+def _by_period(counts: Iterable[HourCount], by: Period) -> Mapping[int, Mapping[str, int]]:
+    found: dict[int, Counter[str]] = {}
+    for one in counts:
+        found.setdefault(one.hour // by.value, Counter())[one.what] += one.count
+    return found
