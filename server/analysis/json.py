@@ -33,3 +33,17 @@ def text_in(node: JsonObject, key: str) -> str | None:
     """The string at `key`."""
     value = node.get(key)
     return value if isinstance(value, str) else None
+
+
+def is_deeper(value: Json, depth: int) -> bool:
+    """Whether a value's collections nest deeper."""
+    level = [value]
+    while level and depth >= 0:
+        depth -= 1
+        level = [
+            below
+            for one in level
+            if isinstance(one, (dict, list))
+            for below in (one.values() if isinstance(one, dict) else one)
+        ]
+    return bool(level)

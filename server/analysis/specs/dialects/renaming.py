@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 
 from server.analysis.json import Json, JsonObject, object_in, text_in
-from server.analysis.specs.document.pointers import MAX_HOPS, Pointers, unescape
-from server.analysis.specs.schemas.fields import component_name, inheritance
+from server.analysis.specs.document.pointers import MAX_HOPS, Pointers, component_name, unescape
+from server.analysis.specs.schemas.fields import inheritance
 
 COMPONENTS = {"definitions": "schemas", "parameters": "parameters", "responses": "responses"}
 _UNSAFE = re.compile(r"[^a-zA-Z0-9._-]")

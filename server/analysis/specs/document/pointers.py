@@ -34,6 +34,11 @@ def pointer(tokens: Iterable[str | int]) -> str:
     return "".join(["/" + escape(str(token)) for token in tokens])
 
 
+def component_name(place: str) -> str:
+    """The last token of a pointer."""
+    return unescape(place.rpartition("/")[2])
+
+
 def under(place: str, *tokens: str | int) -> str:
     return place + pointer(tokens)
 

@@ -21,8 +21,8 @@ from server.analysis.specs.judging.sequences import EVENTS, events, is_json_sequ
 from server.analysis.specs.judging.values import Unclear, plain_readings
 from server.analysis.specs.kinds import Kind, Where
 from server.analysis.specs.schemas.cost import MAX_BODY_DEPTH
+from server.analysis.specs.schemas.deferred import TOO_DEEP, AnyChecker
 from server.analysis.specs.schemas.form import Form
-from server.analysis.specs.schemas.validators import Checker
 
 
 def judge_body(
@@ -75,7 +75,7 @@ class _Reading:
         else:
             self._typed(data, kind, content_type, form, self._described.checker)
 
-    def _typed(self, data: bytes, kind: str, content_type: str, form: Form, checker: Checker) -> None:
+    def _typed(self, data: bytes, kind: str, content_type: str, form: Form, checker: AnyChecker) -> None:
         """Validates a form or a text, which is read by its schema."""
         if kind == FORM:
             texts, encoding = query_texts(data), self._described.encoding
@@ -109,29 +109,30 @@ class _Reading:
                 self._malformed("JSON")
         except UnreadableJson:
             if checker is not None:
-                self._unseen("it nests too deeply, or has values that cannot be read, to be validated")
+                self._unseen(TOO_DEEP)
         else:
             if checker is not None:
                 self._check(checker, value, len(data))
 
-    def _check(self, checker: Checker, value: Json, size: int, at: str = "") -> None:
+    def _check(self, checker: AnyChecker, value: Json, size: int, at: str = "") -> None:
         outcome, where = self._outcome, self._where
-        if not self._can_check(checker, size):
+        chosen = checker.for_value(value)
+        if not self._can_check(chosen, size):
             return
-        found, why = ([], checker.doubt(value)) if checker.conforms(value) else checker.blame(value, size)
+        found, why = ([], chosen.doubt(value)) if chosen.conforms(value) else chosen.blame(value, size)
         for error in found:
             outcome.add(error.kind, where, at + error.pointer, error.message, error.spans)
         if why is not None:
             self._unseen(why)
 
-    def _can_check(self, checker: Checker, size: int) -> bool:
+    def _can_check(self, checker: AnyChecker, size: int) -> bool:
         """Whether a body of this size is checked; if not, records the reason."""
         if checker.why is None and not checker.too_much(size):
             return True
         self._unseen(checker.why or "it is too large to judge by its schema")
         return False
 
-    def _sequence(self, data: bytes, kind: str, checker: Checker) -> None:
+    def _sequence(self, data: bytes, kind: str, checker: AnyChecker) -> None:
         """Validates each item of a sequence of JSON texts (OpenAPI 3.2, 4.14.4)."""
         if not self._can_check(checker, len(data)):
             return
@@ -141,9 +142,9 @@ class _Reading:
         except NotJson:
             self._malformed("a sequence of JSON texts")
         except UnreadableJson:
-            self._unseen("it nests too deeply, or has values that cannot be read, to be validated")
+            self._unseen(TOO_DEEP)
 
-    def _events(self, data: bytes, checker: Checker) -> None:
+    def _events(self, data: bytes, checker: AnyChecker) -> None:
         """Validates each event, and data that is JSON by its own schema.
 
         Other data is a convention of the API, such as `[DONE]`: it is not modelled
@@ -158,7 +159,7 @@ class _Reading:
             if content is not None and said.lstrip()[:1] in ("{", "["):
                 self._event_data(said, content)
 
-    def _event_data(self, said: str, checker: Checker) -> None:
+    def _event_data(self, said: str, checker: AnyChecker) -> None:
         try:
             self._check(checker, json_value(said.encode(), checker.limits.depth), len(said), "/data")
         except NotJson:
@@ -167,7 +168,7 @@ class _Reading:
                     Kind.MALFORMED_BODY, self._where, "/data", "the data of an event is not JSON"
                 )
         except UnreadableJson:
-            self._unseen("it nests too deeply, or has values that cannot be read, to be validated")
+            self._unseen(TOO_DEEP)
 
     def _xml(self, data: bytes, form: Form | None) -> None:
         try:
@@ -180,7 +181,7 @@ class _Reading:
         elif form is not None and not form.is_text:
             self._unseen("of XML only well-formedness is validated")
 
-    def _multipart(self, data: bytes, content_type: str, form: Form, checker: Checker) -> None:
+    def _multipart(self, data: bytes, content_type: str, form: Form, checker: AnyChecker) -> None:
         try:
             found = parts(data, content_type)
         except NotMultipart:
@@ -195,7 +196,7 @@ class _Reading:
             self._fields(checker, form, [part.name for part in found], len(data), read)
 
     def _fields(
-        self, checker: Checker, form: Form, names: list[str], size: int, read: Callable[[], JsonObject]
+        self, checker: AnyChecker, form: Form, names: list[str], size: int, read: Callable[[], JsonObject]
     ) -> None:
         if any(self._is_lost(name, form) for name in names):
             self._unseen("a masked field may have been of any type")
@@ -213,7 +214,7 @@ class _Reading:
         masked = self._outcome.masks.at(self._where, "/" + escape(name))
         return masked and field is not None and not field.outlives_masks
 
-    def _text(self, data: bytes, kind: str, content_type: str, form: Form, checker: Checker) -> None:
+    def _text(self, data: bytes, kind: str, content_type: str, form: Form, checker: AnyChecker) -> None:
         if not kind.startswith("text/"):
             if not form.is_text:
                 self._unseen(f"{kind} is not validated by a schema")
@@ -223,7 +224,8 @@ class _Reading:
             self._unseen(f"{kind} is not validated by this schema")
         elif self._can_check(checker, len(data)):
             values = plain_readings(text, form.types)
-            self._check(checker, next(filter(checker.conforms, values), values[0]), len(data))
+            chosen = checker.for_value([*values])
+            self._check(chosen, next(filter(chosen.conforms, values), values[0]), len(data))
 
 
 def _decoded(data: bytes, content_type: str) -> str | None:

@@ -9,7 +9,7 @@ from typing import Never
 from msgspec import MsgspecError
 from msgspec.json import Decoder
 
-from server.analysis.json import Json
+from server.analysis.json import Json, is_deeper
 from server.analysis.specs.schemas.cost import MAX_BODY_DEPTH
 
 
@@ -64,7 +64,7 @@ class JsonBodies:
 
 
 def _bounded(value: Json, openings: int, depth: int) -> Json:
-    if openings > depth and _is_deeper(value, depth):
+    if openings > depth and is_deeper(value, depth):
         raise UnreadableJson
     return value
 
@@ -101,16 +101,3 @@ def _refuse_halves(value: Json) -> None:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise UnreadableJson from None
-
-
-def _is_deeper(value: Json, depth: int) -> bool:
-    level = [value]
-    while level and depth >= 0:
-        depth -= 1
-        level = [
-            below
-            for one in level
-            if isinstance(one, (dict, list))
-            for below in (one.values() if isinstance(one, dict) else one)
-        ]
-    return bool(level)

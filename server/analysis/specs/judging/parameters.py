@@ -20,8 +20,9 @@ from server.analysis.specs.judging.values import (
 from server.analysis.specs.kinds import Kind, Where
 from server.analysis.specs.model import Alternatives, Parameter
 from server.analysis.specs.schemas.convert import SchemaDirection
+from server.analysis.specs.schemas.deferred import AnyChecker
 from server.analysis.specs.schemas.form import Form
-from server.analysis.specs.schemas.validators import Checker, Schemas
+from server.analysis.specs.schemas.validators import Schemas
 
 _FALSE = ("0", "false")
 Texts = Mapping[str, Sequence[bytes]]
@@ -89,7 +90,7 @@ class PreparedParameter:
 
     parameter: Parameter
     form: Form
-    checker: Checker | None
+    checker: AnyChecker | None
     is_plain: bool  # one text, one value
     is_spread: bool
 
@@ -207,10 +208,11 @@ class Parameters:
         outcome: JudgementDraft,
     ) -> None:
         """Accepts if one of the readings conforms; otherwise adds the deviations of the likeliest."""
-        parameter, checker = described.parameter, described.checker
-        if checker is None:
+        parameter = described.parameter
+        if described.checker is None:
             return
         size = sum(map(len, texts))
+        checker = described.checker.for_value([*values])
         if checker.why or checker.too_much(size):
             outcome.unseen(checker.why or f"a {parameter.where} parameter is too large to judge")
         elif not values:

@@ -11,8 +11,9 @@ from server.analysis.specs.judging.parameters import Parameters
 from server.analysis.specs.kinds import Where
 from server.analysis.specs.model import Content, Encoding, Operation
 from server.analysis.specs.schemas.convert import SchemaDirection
+from server.analysis.specs.schemas.deferred import AnyChecker
 from server.analysis.specs.schemas.form import Form
-from server.analysis.specs.schemas.validators import Checker, Schemas
+from server.analysis.specs.schemas.validators import Schemas
 
 _WHERE = {SchemaDirection.REQUEST: Where.REQUEST_BODY, SchemaDirection.RESPONSE: Where.RESPONSE_BODY}
 
@@ -24,10 +25,10 @@ class PreparedBody:
     `streams`: it may also be an endless stream.
     """
 
-    checker: Checker | None
+    checker: AnyChecker | None
     form: Form | None
-    items: Checker | None
-    event_data: Checker | None
+    items: AnyChecker | None
+    event_data: AnyChecker | None
     encoding: Mapping[str, Encoding]
     is_range: bool
     streams: bool

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 
 from server.analysis.json import Json, JsonObject, array_in, object_in, texts_in
-from server.analysis.specs.document.pointers import escape, is_reference, under
-from server.analysis.specs.schemas.fields import FieldIndex, chooser_of, component_name
+from server.analysis.specs.document.pointers import component_name, escape, is_reference, under
+from server.analysis.specs.schemas.fields import FieldIndex, chooser_of
 from server.analysis.specs.schemas.keywords import Schema, has, is_null, nullable, of_value
 from server.analysis.specs.schemas.survey import ONLY_31, SchemaSurvey
+from server.analysis.specs.schemas.words import Words, choosable, occurring
 
 NAMED, REFUSED = "named", "refused"  # prefixes of these definitions' names
-MAX_SCHEMAS = 300_000  # of one document and direction; a compiled one takes about 1 KB
+MAX_SCHEMAS = 300_000  # compiled together; a compiled one takes about 1 KB
 
 _OF_FIELDS = frozenset(
     {"properties", "patternProperties", "additionalProperties", "unevaluatedProperties"}
@@ -32,7 +33,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 
 
 class TooLarge(Exception):
-    """One document has more than MAX_SCHEMAS schemas."""
+    """More than MAX_SCHEMAS schemas would be compiled together."""
 
 
 class SchemaDirection(StrEnum):
@@ -63,13 +64,20 @@ class Converter:
     """
 
     def __init__(
-        self, surveyed: SchemaSurvey, fields: FieldIndex, direction: SchemaDirection, doubtful: bool = False
+        self,
+        surveyed: SchemaSurvey,
+        fields: FieldIndex,
+        direction: SchemaDirection,
+        doubtful: bool = False,
+        words: Words = None,
     ) -> None:
-        """`doubtful`: where an unsupported pattern would decide, nothing conforms; else everything does."""
+        """`doubtful`: where an unsupported pattern would decide, nothing conforms; else everything does.
+        `words`: no value has other fields, nor other values of discriminators.
+        """
         self._pointers, self._fields, self._is_31 = surveyed.pointers, fields, surveyed.is_31
         self._bad_patterns = surveyed.bad_patterns
         self._nulls = surveyed.nulls
-        self._doubtful = doubtful
+        self._doubtful, self._words = doubtful, words
         self._other = "readOnly" if direction is SchemaDirection.REQUEST else "writeOnly"
         self._names: dict[_Part, str] = {}
         self._users: dict[_Part, set[_Part]] = {}
@@ -77,7 +85,7 @@ class Converter:
         self._pending: list[_Part] = []
         self._current: _Part | None = None
         self._soft = False
-        self._size = 0
+        self.size = 0
         self.definitions: JsonObject = {}
         self.references: JsonObject = {}
 
@@ -145,7 +153,7 @@ class Converter:
             yield from [every] if every else []
             return
         name = chooser_of(node)
-        for target, values in chosen.items():
+        for target, values in choosable(chosen, self._words):
             named = self._list(self._pointers.at(target, place), target)
             if named is not None:
                 yield {"if": has(name, values), "then": named}
@@ -158,7 +166,7 @@ class Converter:
             return None
         name = f"{NAMED} {place}"
         self.definitions[name] = {
-            "properties": dict.fromkeys(sorted(fields.names), True),
+            "properties": dict.fromkeys(sorted(occurring(fields.names, self._words)), True),
             "patternProperties": dict.fromkeys(sorted(fields.patterns), True),
             "additionalProperties": False,
         }
@@ -194,7 +202,7 @@ class Converter:
         return {"allOf": [converted, *self._choices(name, heirs, _Meant.BESIDE)]}
 
     def _choices(self, name: str, targets: dict[str, list[str]], meant: _Meant) -> Iterator[JsonObject]:
-        for target, values in targets.items():
+        for target, values in choosable(targets, self._words):
             yield {"if": has(name, values), "then": self._reference(target, meant)}
 
     def _beside(self, node: Json, place: str, hidden: frozenset[str] = frozenset()) -> Schema:
@@ -223,8 +231,8 @@ class Converter:
         return converted
 
     def _count(self) -> None:
-        self._size += 1
-        if self._size > MAX_SCHEMAS:
+        self.size += 1
+        if self.size > MAX_SCHEMAS:
             raise TooLarge
 
     def _properties(
@@ -244,9 +252,12 @@ class Converter:
             converted.setdefault("properties", {})  # without it errors do not name the field
 
     def _named(self, node: JsonObject, place: str, hidden: frozenset[str]) -> JsonObject:
+        described = object_in(node, "properties")
         return {
-            name: self._property(schema, under(place, "properties", name), self._soft and name in hidden)
-            for name, schema in object_in(node, "properties").items()
+            name: self._property(
+                described[name], under(place, "properties", name), self._soft and name in hidden
+            )
+            for name in occurring(described, self._words)
         }
 
     def _patterned(self, node: JsonObject, place: str) -> JsonObject:
@@ -339,10 +350,10 @@ class Converter:
     ) -> JsonObject:
         """The discriminator's value chooses; if it is optional, its absence is no error."""
         name = chooser_of(node)
-        chosen: JsonObject = {
-            **has(name, [value for found in targets.values() for value in found]),
-            "allOf": [*self._choices(name, targets, _Meant.BRANCH)],
-        }
+        chosen = has(name, [value for found in targets.values() for value in found])
+        choices: list[Json] = [*self._choices(name, targets, _Meant.BRANCH)]
+        if choices:
+            chosen["allOf"] = choices
         if all(self._fields.demands(*branch, name) for branch in branches):
             return chosen
         trial = self._by_trial(keyword, branches)

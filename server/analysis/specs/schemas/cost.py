@@ -14,6 +14,7 @@ from server.analysis.json import JsonObject, array_in, object_in
 from server.analysis.specs.document.pointers import Pointers, is_reference, under
 from server.analysis.specs.schemas.fields import FieldIndex
 from server.analysis.specs.schemas.survey import ONLY_31
+from server.analysis.specs.schemas.words import Words, choosable, occurring
 
 MAX_LOAD = 2_000
 _TOO_MUCH = MAX_LOAD + 1
@@ -71,8 +72,9 @@ class CostLimits:
 class Costs:
     """Limits by place."""
 
-    def __init__(self, pointers: Pointers, fields: FieldIndex, is_31: bool) -> None:
-        self._pointers, self._fields, self._is_31 = pointers, fields, is_31
+    def __init__(self, pointers: Pointers, fields: FieldIndex, is_31: bool, words: Words = None) -> None:
+        """`words`: no value has other fields, nor other values of discriminators."""
+        self._pointers, self._fields, self._is_31, self._words = pointers, fields, is_31, words
         self._expansions: dict[tuple[str, bool], _Expansion] = {}
         self._counted: set[tuple[str, bool]] = set()
         self._repeats = 0
@@ -163,8 +165,8 @@ class Costs:
         for at_condition in self._conditions(node, place):
             expansion.add(self._expansion(at_condition, False, within))
         if chooses and (heirs or alternatives):
-            chosen = self._fields.heirs(node, place)
-            expansion.add(_widest([self._expansion(heir, alternatives, within) for heir in chosen]))
+            chosen = choosable(self._fields.heirs(node, place), self._words)
+            expansion.add(_widest([self._expansion(heir, alternatives, within) for heir, _ in chosen]))
         for key, below in self._below(node, place):
             expansion.below.setdefault(key, []).append(below)
 
@@ -178,7 +180,7 @@ class Costs:
 
     def _below(self, node: JsonObject, place: str) -> Iterator[tuple[str, str]]:
         """(key, place) of the schemas that this one applies to fields and items."""
-        for name in object_in(node, "properties"):
+        for name in occurring(object_in(node, "properties"), self._words):
             yield "." + name, under(place, "properties", name)
         if self._is_31:
             for name in object_in(node, "patternProperties"):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from server.analysis.json import Json, JsonObject, array_in, object_in, text_in, texts_in
-from server.analysis.specs.document.pointers import MAX_HOPS, Pointers, under, unescape
+from server.analysis.specs.document.pointers import MAX_HOPS, Pointers, component_name, under
 from server.analysis.specs.schemas.survey import mapped
 
 MAX_CLOSURE = 2_000  # schemas that apply at one place; beyond it the place counts as open
@@ -170,10 +170,6 @@ def types_of(node: JsonObject, *otherwise: str) -> list[str]:
 def chooser_of(node: JsonObject) -> str:
     """The field with the discriminator's value."""
     return text_in(object_in(node, "discriminator"), "propertyName") or ""
-
-
-def component_name(place: str) -> str:
-    return unescape(place.rpartition("/")[2])
 
 
 def inheritance(document: JsonObject, pointers: Pointers) -> dict[str, tuple[str, ...]]:

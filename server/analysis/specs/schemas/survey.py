@@ -14,7 +14,7 @@ from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 
 from server.analysis.json import Json, JsonObject, text_in
 from server.analysis.specs.document.checks import mapping, sequence, text
-from server.analysis.specs.document.pointers import Pointers, under
+from server.analysis.specs.document.pointers import Pointers, component_name, under
 from server.analysis.specs.model import SpecError
 
 PATTERN_OPTIONS = RegexOptions(size_limit=256 * 1024, dfa_size_limit=256 * 1024)
@@ -115,12 +115,18 @@ class SchemaSurvey:
         self._warn = warn
         self.has_dynamic = False  # whether a schema refers to another by $dynamicRef
         self.has_directions = False  # whether schemas differ for requests and responses
+        self.words: set[str] = set()  # names of fields, and values of discriminators
         self._seen: set[str] = set()
         self._patterns: dict[str, bool] = {}
 
     @property
     def bad_patterns(self) -> frozenset[str]:
         return frozenset(pattern for pattern, good in self._patterns.items() if not good)
+
+    @property
+    def size(self) -> int:
+        """The number of schemas walked."""
+        return len(self._seen)
 
     def walk(self, place: str) -> None:
         """Checks the schema at `place` and all it reaches. Raises SpecError."""
@@ -139,7 +145,9 @@ class SchemaSurvey:
             raise SpecError(place, "a schema is not an object")
         if "$ref" in node:
             at = under(place, "$ref")
-            yield self.pointers.target(node["$ref"], at), at
+            target = self.pointers.target(node["$ref"], at)
+            self.words.add(component_name(target))
+            yield target, at
             self.pointers.resolve(place, node)  # refuses circular references
             if not self.is_31:
                 return
@@ -169,6 +177,7 @@ class SchemaSurvey:
         for keyword in filter(self._reads, MAPS):
             at = under(place, keyword)
             for name in mapping(node.get(keyword, {}), at):
+                self.words.add(name)
                 if keyword == "patternProperties":
                     self._pattern(name, under(at, name))
                 yield under(at, name)
@@ -185,9 +194,11 @@ class SchemaSurvey:
         for name, target in mapping(discriminator.get("mapping", {}), under(at, "mapping")).items():
             if not isinstance(target, str):
                 raise SpecError(under(at, "mapping", name), "not a string")
+            self.words.add(name)
             named_by = under(at, "mapping", name)
             yield self.pointers.target(mapped(target), named_by), named_by
         for heir in self.heirs.get(place, ()):
+            self.words.add(component_name(heir))
             yield heir, heir
 
     def _pattern(self, pattern: str, place: str) -> None:

@@ -14,7 +14,7 @@ from server.analysis.specs import load as loading
 from server.analysis.specs.document import text
 from server.analysis.specs.load import load
 from server.analysis.specs.model import SpecError
-from server.analysis.specs.schemas import convert, validators
+from server.analysis.specs.schemas import checker, convert
 from tests.server.analysis.specs.spec_calls import (
     answering,
     body,
@@ -106,7 +106,7 @@ def test_a_plain_schema_that_holds_itself_is_judged_to_the_bound_of_any_body() -
 
 def test_a_body_too_large_for_its_schema_is_unjudged() -> None:
     loaded = answering({"items": {"type": "integer"}})
-    size = validators.MAX_WORK * 4
+    size = checker.MAX_WORK * 4
     assert loaded.match(call(answer=body(b"[" + b"1," * size + b"1]"))).verdict == "unjudged"
 
 
