@@ -70,6 +70,8 @@ class OperationsReader:
         self._document = document
         self._pointers = pointers
         self._schemes: dict[str, Scheme] = {}
+        self._shared_parameters: dict[str, Parameter] = {}
+        self._shared_answers: dict[str, Content] = {}
 
     def operations(self) -> Iterator[tuple[Operation, tuple[str, ...]]]:
         """Each operation with its base paths. Raises SpecError."""
@@ -138,7 +140,9 @@ class OperationsReader:
     def _parameters(self, node: JsonObject, place: str) -> NamedParameters:
         found: NamedParameters = {}
         for at, entry in self._entries(node, place):
-            parameter = self._parameter(entry, at)
+            parameter = self._shared_parameters.get(at)
+            if parameter is None:
+                parameter = self._shared_parameters[at] = self._parameter(entry, at)
             if parameter.where is not Where.HEADER or parameter.name not in _NOT_PARAMETERS:
                 found[parameter.name, parameter.where] = parameter
         return found
@@ -203,7 +207,11 @@ class OperationsReader:
 
     def _answer(self, response: JsonObject, place: str, node: JsonObject, owner: str) -> Content:
         """The response of one status; `node` at `owner` is the operation."""
-        return replace(self._content(response, place), headers=self._headers(response, place))
+        found = self._shared_answers.get(place)
+        if found is None:
+            found = replace(self._content(response, place), headers=self._headers(response, place))
+            self._shared_answers[place] = found
+        return found
 
     def _headers(self, response: JsonObject, place: str) -> tuple[Parameter, ...]:
         found: list[Parameter] = []

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
-from server.analysis.json import Json, JsonObject
+from server.analysis.json import Json, JsonObject, object_in
 from server.analysis.specs.document.pointers import escape, tokens_of, under
 from server.analysis.specs.document.text import MAX_BYTES, MAX_NODES, parse_any
 from server.analysis.specs.model import SpecError
@@ -72,6 +72,8 @@ class _Bundler:
 
     def _bundled(self) -> Bundle:
         root = self._parsed(self._root, "")
+        if isinstance(root, dict) and not _refers_to_files(root):
+            return Bundle(root)
         document = self._moved(root, self._root, "") if isinstance(root, dict) else root
         if not isinstance(document, dict):
             raise SpecError("", "the document is not a JSON object or YAML mapping")
@@ -94,7 +96,7 @@ class _Bundler:
             raw = self._read(path)
             self._bytes += len(raw)
             if self._bytes > MAX_BYTES:
-                raise SpecError(named_by, f"the files are larger than {MAX_BYTES} bytes together")
+                raise SpecError(named_by, f"the files are larger than {MAX_BYTES // 2**20} MiB together")
             try:
                 self._documents[path] = parse_any(raw)
             except SpecError as error:
@@ -158,7 +160,7 @@ class _Bundler:
             return node
         moved: JsonObject = {
             value: self._reference(target, path, under(place, "mapping", value))
-            if isinstance(target, str) and ("/" in target or target.endswith((".json", ".yaml", ".yml")))
+            if isinstance(target, str) and _is_file(target)
             else target
             for value, target in mapping.items()
         }
@@ -189,6 +191,27 @@ class _Bundler:
         taken = set(self._names.values())
         names = (stem if i == 1 else f"{stem}-{i}" for i in range(1, MAX_FILES + 2))
         return next(name for name in names if name not in taken)
+
+
+def _refers_to_files(document: JsonObject) -> bool:
+    """Whether anything in a document may be a reference to another file."""
+    pending: list[Json] = [document]
+    for node in pending:
+        if isinstance(node, list):
+            pending += node
+        elif isinstance(node, dict):
+            reference = node.get("$ref")
+            chosen = object_in(object_in(node, "discriminator"), "mapping").values()
+            references = [reference, *(one for one in chosen if isinstance(one, str) and _is_file(one))]
+            if any(isinstance(one, str) and not one.startswith("#") for one in references):
+                return True
+            pending += node.values()
+    return False
+
+
+def _is_file(target: str) -> bool:
+    """Whether a discriminator's mapping means a reference, and not the name of a schema."""
+    return "/" in target or target.endswith((".json", ".yaml", ".yml"))
 
 
 def from_folder(folder: Path) -> Read:

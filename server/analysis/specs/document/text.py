@@ -19,10 +19,12 @@ import yaml
 from server.analysis.json import Json, JsonObject
 from server.analysis.specs.model import SpecError
 
-MAX_BYTES = 16 * 1024 * 1024
-MAX_NODES = 2_000_000  # values in the document, with aliases expanded
+MAX_BYTES = 64 * 1024 * 1024  # Microsoft Graph's has 47 MB
+MAX_NODES = 3_000_000  # values in the document, with aliases expanded; one takes 30 to 250 bytes of memory
 MAX_DEPTH = 100
 
+_JSON_START = re.compile(r"\s*[\[{]")
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,300})")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, bool | None] = {
@@ -44,14 +46,30 @@ def parse(raw: bytes) -> JsonObject:
 def parse_any(raw: bytes) -> Json:
     """The JSON or YAML value in `raw`. Raises SpecError."""
     if len(raw) > MAX_BYTES:
-        raise SpecError("", f"the document is larger than {MAX_BYTES} bytes")
+        raise SpecError("", f"the document is larger than {MAX_BYTES // 2**20} MiB")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SpecError(f"line {raw.count(10, 0, error.start) + 1}", "not UTF-8") from None
-    document = _json(text) if text.lstrip().startswith(("{", "[")) else _yaml(text)
+    if _JSON_START.match(text):
+        _bound_json(raw)
+        document = _json(text)
+    else:
+        document = _yaml(text)
     _bound(document)
     return document
+
+
+def _bound_json(raw: bytes) -> None:
+    """Refuses JSON of too many values before they cost memory. Each value but the first of a collection
+    follows a comma; those in strings are left out only if all are too many.
+    """
+    if _marks(raw) > MAX_NODES and _marks(_STRING.sub(b"", raw)) > MAX_NODES:
+        raise SpecError("", f"holds more than {MAX_NODES} values")
+
+
+def _marks(raw: bytes) -> int:
+    return sum(map(raw.count, (b",", b"[", b"{")))
 
 
 def _json(text: str) -> Json:

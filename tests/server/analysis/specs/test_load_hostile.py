@@ -308,3 +308,24 @@ def test_alternatives_that_lead_to_one_another_in_every_order_are_given_up() -> 
     }
     loaded = answering(reference("T0"), **alternatives)
     assert "bounded time" in loaded.warnings[0]
+
+
+@pytest.mark.parametrize("many", [b"[%s1]", b'{"a":[%s1]}'])
+@pytest.mark.parametrize("value", [b"[],", b"{},", b"1,", b'"",', b'"a,[b]\\"{",'])
+def test_too_many_values_are_counted_before_they_cost_memory(
+    monkeypatch: pytest.MonkeyPatch, many: bytes, value: bytes
+) -> None:
+    monkeypatch.setattr(text, "MAX_NODES", 1_000)
+    monkeypatch.setattr(text, "_json", pytest.fail)
+    assert "more than 1000 values" in refusal(many % (value * 1_000))
+
+
+def test_commas_and_brackets_in_strings_are_no_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "MAX_NODES", 1_000)
+    prose = json.dumps({"a": ', [{\\"' * 2_000, "b": ["\\", ",,"] * 100}).encode()
+    assert text.parse(prose) == json.loads(prose)
+
+
+@pytest.mark.parametrize("quoted", [b"%s", b"'%s", b'"%s', b'{"openapi": "%s', b"a: |\n  %s", b'{"a": "%s"}'])
+def test_one_string_of_60_megabytes_is_refused_or_read(quoted: bytes) -> None:
+    assert refusal(quoted % (b"x\\" * 30_000_000))
