@@ -72,7 +72,7 @@ class Context:
             inventory=Inventory(store, catalogue),
             overview=Overview(store, catalogue),
             consumers=KnownConsumers(store),
-            exchanges=StoredExchanges(store),
+            exchanges=StoredExchanges(store, catalogue),
             fleet=Fleet(store),
             specifications=Specifications(store, core.acceptor, core.load, core.jobs.judge_again),
             tryouts=Tryouts(store, catalogue, core.load),

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from server.analysis.specs.deviation import Deviation
+from server.analysis.specs.excerpts import Excerpt, of_deviation
+from server.analysis.views import most_seen
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.services.errors import NotFound
+from server.services.judged import judged_again
 from server.services.narrowing import Cursor
 from server.services.proposals import Proposals
 from server.store.filters import DeviationsShown, Filters
 from server.store.reader import Reader
-from server.store.rows import ApiRow, DeviationRow, DeviationState, KnownDeviation, Listed, Proposal
+from server.store.rows import (
+    ApiRow,
+    DeviationRow,
+    DeviationState,
+    ExchangeRow,
+    KnownDeviation,
+    Listed,
+    Proposal,
+    SpecTitle,
+)
 from server.store.store import Store
 from server.store.unit import Unit
 from server.store.values import DeviationDecision
@@ -20,11 +33,18 @@ from server.store.values import DeviationDecision
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """A deviation with its API and, if accepted, the change of the specification."""
+    """A deviation with its API and, if accepted, the change of the specification. `sample` is an exchange
+    that shows it, None if that was deleted, and `shown` are its places in it; `excerpts` are parts of the
+    specification with this `title`.
+    """
 
     deviation: DeviationRow
     api: ApiRow | None
     proposal: Proposal | None
+    sample: ExchangeRow | None
+    shown: Sequence[Deviation]
+    title: SpecTitle | None
+    excerpts: Sequence[Excerpt]
 
 
 class Deviations:
@@ -59,7 +79,24 @@ class Deviations:
             row = rows[0]
             accepted = reader.deviations.proposals(row.api)
             proposal = next((one for one in accepted if one.identity == row.identity), None)
-            return Reviewed(row, reader.inventory.api(row.api), proposal)
+            api = reader.inventory.api(row.api)
+            sample = reader.exchanges.one(row.sample) if row.sample else None
+        title, excerpts = self._described(row, sample)
+        judged = judged_again(self._catalogue.published, sample) if sample else []
+        shown = [one for one in judged if one.is_of(row.identity)]
+        return Reviewed(row, api, proposal, sample, shown, title, excerpts)
+
+    def _described(
+        self, row: DeviationRow, sample: ExchangeRow | None
+    ) -> tuple[SpecTitle | None, Sequence[Excerpt]]:
+        """What the newest specification with the operation says there."""
+        record = most_seen(sample.views) if sample else None
+        for one in reversed(self._catalogue.published.of_api(row.api)):
+            found = of_deviation(one.specification, row.identity, record)
+            if found:
+                said = one.specification
+                return SpecTitle(one.stored.id, said.title, said.version), found
+        return None, []
 
     def ignore(self, id: str, reason: str, by: str | None) -> None:
         """Ignores a deviation: it is no longer listed and does not affect verdicts, also of stored exchanges;

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from server.analysis.specs.deviation import Deviation
+from server.ingest.catalogue_editor import CatalogueEditor
 from server.services.errors import NotFound
+from server.services.judged import judged_again
 from server.services.narrowing import Cursor, Filters
 from server.store.reader import Reader
 from server.store.rows import ApiRow, ExchangeRow, Listed
@@ -14,16 +17,20 @@ from server.store.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """An exchange with its API and the ids of its deviations, None for one that is not stored."""
+    """An exchange with its API and the ids of its deviations, None for one that is not stored; `judged` are
+    the deviations with their exact places.
+    """
 
     exchange: ExchangeRow
     api: ApiRow | None
     deviations: Sequence[str | None]
+    judged: Sequence[Deviation]
 
 
 class StoredExchanges:
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, catalogue: CatalogueEditor) -> None:
         self._store = store
+        self._catalogue = catalogue
 
     def listed(self, filters: Filters, limit: int, after: Cursor | None) -> Listed[ExchangeRow]:
         """Exchanges, newest first; fewer than `limit` if bodies are large."""
@@ -40,7 +47,8 @@ class StoredExchanges:
         with self._store.reading() as reader:
             found = _exchange(reader, id)
             ids = reader.deviations.ids(found.api, found.deviations)
-            return Inspected(found, reader.inventory.api(found.api), ids)
+            api = reader.inventory.api(found.api)
+        return Inspected(found, api, ids, judged_again(self._catalogue.published, found))
 
 
 def _exchange(reader: Reader, id: str) -> ExchangeRow:

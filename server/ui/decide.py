@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 
 from server.analysis.specs.amending.patches import Change
+from server.analysis.specs.kinds import Where
 from server.api import models, render
 from server.api.context import Context, Here
 from server.api.errors import Problem
@@ -17,6 +18,8 @@ from server.api.known import check_id
 from server.services.deviations import Reviewed
 from server.services.errors import Conflict
 from server.ui.door import Page, admin, fields, page
+from server.ui.laid_out import TextLine
+from server.ui.marked import excerpt_lines, marked_body
 
 MAX_FORM = 32 * 1024  # bytes: each of a reason's 1,000 characters may become 12
 MAX_SHOWN = 20_000  # characters of one change; the API has the rest
@@ -74,7 +77,20 @@ def _shown(
         proposal=proposal,
         changes=[_change(change) for change in proposal.patch] if proposal else [],
         refused=refused,
+        **_context(found),
     )
+
+
+def _context(found: Reviewed) -> dict[str, object]:
+    """What the specification says at the place of a deviation, beside a body of a call that shows it."""
+    sample = render.exchange(found.sample) if found.sample else None
+    body: list[TextLine] = []
+    if sample is not None:
+        body = marked_body(sample.request, Where.REQUEST_BODY, found.shown) or marked_body(
+            sample.response, Where.RESPONSE_BODY, found.shown
+        )
+    excerpts = [(each.place, excerpt_lines(each)) for each in found.excerpts]
+    return {"title": found.title, "excerpts": excerpts, "sample": sample, "body": body}
 
 
 def _change(change: Change) -> dict[str, str | None]:

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from server.analysis.specs.kinds import Where
 from server.api import render
 from server.api.context import Here
 from server.api.documents import shown_document
@@ -29,6 +30,7 @@ from server.services.inventory import OperationState
 from server.services.sent import Sent
 from server.ui import decide, login, overview
 from server.ui.door import FOLDER, Page, admin, asked_of, failed, page, secure, server_of, wants_page
+from server.ui.marked import marked_body
 from server.ui.upload import uploaded
 
 APIS = 50  # rows on one page
@@ -174,10 +176,15 @@ def docs_page(request: Request) -> Response:
 @router.get("/exchanges/{id}")
 def exchange_page(request: Request, here: Here, id: str) -> Response:
     found = here.exchanges.inspected(id)
+    shown = render.exchange(found.exchange)
     return page(
         request,
         "exchange.html",
         deviation_ids=found.deviations,
-        exchange=render.exchange(found.exchange),
+        exchange=shown,
+        marked={
+            "request": marked_body(shown.request, Where.REQUEST_BODY, found.judged),
+            "response": marked_body(shown.response, Where.RESPONSE_BODY, found.judged),
+        },
         api=render.api(found.api) if found.api else None,
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
@@ -19,15 +19,13 @@ from server.api import render
 from server.api.exchange_models import Message
 from server.api.models import Bytes, Text
 from server.services.freshness import SILENT, Freshness
+from server.ui.laid_out import json_lines
 
 ABSENT = "\u2013"  # an en dash
 MAX_LAID_OUT = 256 * 1024  # characters of JSON that is indented; longer text is shown unchanged
-MAX_DEPTH = 60  # the largest indent
 HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
 )
-JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.?)*"?|[{}\[\],:]|[^\s"{}\[\],:]+', re.DOTALL)
-PUNCTUATION = frozenset("{}[],:")
 UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 VERDICTS = ("conforming", "unjudged", "zombie", "deviating", "shadow")
 CLASSES = ("2xx", "3xx", "4xx", "5xx", "other")
@@ -55,30 +53,15 @@ def text(shown: Bytes | None) -> str | None:
 def body(message: Message) -> str | None:
     """A message's body as text; JSON is indented, its tokens stay as sent."""
     found = text(message.body)
-    kind = message.content_type or ""
-    if found and len(found) <= MAX_LAID_OUT and "json" in kind and found.lstrip()[:1] in ("{", "["):
-        return "".join(_laid_out(found))
+    if found and is_json_text(message, found):
+        return "\n".join(line.text for line in json_lines(found))
     return found
 
 
-def _laid_out(json: str) -> Iterator[str]:
-    depth, last = 0, ""
-    for token in JSON_TOKEN.findall(json):
-        closes = token in ("}", "]")
-        if closes:
-            depth = max(0, depth - 1)
-        if (last in ("{", "[") and not closes) or last == "," or (closes and last not in ("{", "[")):
-            yield _line(depth)
-        elif last and not {last, token} & PUNCTUATION:  # not JSON
-            yield " "
-        yield ": " if token == ":" else token
-        if token in ("{", "["):
-            depth += 1
-        last = token
-
-
-def _line(depth: int) -> str:
-    return "\n" + "  " * min(depth, MAX_DEPTH)
+def is_json_text(message: Message, found: str) -> bool:
+    """Whether a message's body is JSON to be laid out."""
+    kind = message.content_type or ""
+    return len(found) <= MAX_LAID_OUT and "json" in kind and found.lstrip()[:1] in ("{", "[")
 
 
 def ago(time: str, now: float) -> str:

@@ -24,7 +24,8 @@ def test_an_api_that_does_not_exist_matches_nothing_anywhere(core: Core) -> None
     unknown, any_api = by(api="none"), Filters()
     store.write(lambda db: accept(core.acceptor, decode(batch(1, [record(0)])), NOON)).result()
     assert [len(Inventory(store, catalogue).apis(one, 9, None).rows) for one in (unknown, any_api)] == [0, 1]
-    assert [len(StoredExchanges(store).listed(one, 9, None).rows) for one in (unknown, any_api)] == [0, 1]
+    exchanges = StoredExchanges(store, catalogue)
+    assert [len(exchanges.listed(one, 9, None).rows) for one in (unknown, any_api)] == [0, 1]
     assert deviations.listed(unknown, 9, None) == Listed([])
 
 

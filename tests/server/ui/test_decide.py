@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from agent.wire import Body
 from server.analysis.specs.load import load
-from tests.server.records import both
+from tests.server.records import both, record
 from tests.server.running import Client, serving, wait_for
 from tests.server.ui.reading import read
 from tests.server.ui.shop import CANARY, describe, filled, only_api
@@ -51,6 +51,23 @@ def test_the_page_says_what_differs_and_links_lead_to_it(client: Client) -> None
     (shown,) = client.items("/exchanges", verdict="deviating")
     for address in (f"/apis/{only_api(client)}", "/deviations", f"/exchanges/{shown['id']}"):
         assert path(client) in read(client.http.get(address).text).links
+
+
+def test_the_specification_is_beside_a_body_with_the_differing_places_marked(client: Client) -> None:
+    body = b'{"id": 7, "name": "Ada"}'
+    shown = record(20, path="/users/3")
+    assert shown.response is not None
+    client.send(replace(shown, response=replace(shown.response, body=Body(len(body), body, "complete"))))
+    wait_for(lambda: "type" in states(client), "deviation")
+    found = next(one for one in client.items("/deviations") if one["kind"] == "type")
+    said = text(client, f"/deviations/{found['id']}")
+    assert "As specified Shop 1.2 /components/schemas/User type: object" in said
+    html = client.http.get(f"/deviations/{found['id']}").text
+    assert "<mark>  id:</mark>" in html
+    assert (
+        '<mark>  &#34;id&#34;: 7,</mark> <span class="note">← not of type string, but a number</span>' in html
+    )
+    assert "not of type string, but a number" in text(client, f"/exchanges/{found['exchange']}")
 
 
 def test_to_ignore_takes_a_reason_and_can_be_taken_back(client: Client) -> None:

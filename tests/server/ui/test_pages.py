@@ -22,11 +22,11 @@ POLICY = (
 )
 TAGS = """html head meta title link body header main nav section a img form button h1 h2 h3 p span dl dt dd
     div ul li footer code pre table thead tbody tr th td caption time svg rect script noscript label input
-    select option"""
+    select option mark"""
 ATTRIBUTES = """charset name content lang rel href type src defer id class width height alt aria-current
     aria-hidden hidden aria-label aria-labelledby role data-label data-url data-count title scope datetime
     selected viewbox preserveaspectratio x y method action enctype value size maxlength pattern required
-    accept download placeholder hx-get
+    accept download placeholder tabindex hx-get
     hx-trigger hx-select hx-select-oob hx-swap"""
 OURS = {*TAGS.split(), *ATTRIBUTES.split()}
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from server.api.exchange_models import Message
 from server.api.models import Text
 from server.services.freshness import AgentState, Freshness
-from server.ui import show
+from server.ui import laid_out, show
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -80,7 +80,7 @@ def test_tokens_stay_as_they_were_sent() -> None:
 
 
 def test_deep_and_large_json_is_laid_out_in_bounded_size() -> None:
-    assert len(shown("[" * 50_000)) < 50_000 * (2 * show.MAX_DEPTH + 3)
+    assert len(shown("[" * 50_000)) < 50_000 * (2 * laid_out.MAX_DEPTH + 3)
     large = "[" + "1," * show.MAX_LAID_OUT
     assert shown(large) is large
 

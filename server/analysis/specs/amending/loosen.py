@@ -129,12 +129,12 @@ def changes_of_schema(
     name = tokens.pop() if kind in _OF_FIELDS and tokens else ""
     parts: dict[str, JsonObject] = {}
     for root in site.schemas(where, place):
-        parts |= _reach(root, tokens, parts_at)
+        parts |= reach(root, tokens, parts_at)
     loosening = Loosening(words, parts, site.sample.value(where, tokens))
     return loosening.of_field(kind, name) if kind in _OF_FIELDS else loosening.of_value(kind)
 
 
-def _reach(root: str, tokens: Sequence[str], parts_at: Callable[[str], Parts]) -> Parts:
+def reach(root: str, tokens: Sequence[str], parts_at: Callable[[str], Parts]) -> Parts:
     """The schemas that apply at a place in a value, by their own places."""
     parts = parts_at(root)
     for token in tokens:
