@@ -9,16 +9,21 @@ A word is a value if the weighted sum of its evidence is above zero. There are t
 | second | the same | once they have more; about an API's first words never alone |
 
 To the sparse opinion a word is a word of the API until others come that are answered as it is.
+
+A few words beside numbers or UUIDs are words of the API, whatever the opinions: `me` beside `17`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from statistics import fmean
 
 from server.analysis.rebuild.templates.evidence import Level, contexts
-from server.analysis.rebuild.templates.nodes import Node, is_fold, suffix_in
+from server.analysis.rebuild.templates.model import ParameterType
+from server.analysis.rebuild.templates.nodes import Node, distinct, is_fold, kind_in, suffix_in
 from server.analysis.rebuild.templates.second_opinion import bounded, second
 from server.analysis.rebuild.templates.weights import FIRST, SECOND, SPARSE, weighted
 
@@ -29,6 +34,9 @@ _FEW = 3
 _LITTLE, _PLENTY = 1.9, 2.8  # calls of a template: up to the one the sparse opinion decides, then the second
 _MOST_COUNTED = 10  # calls of one template, so that a busy one does not stand for all
 _TRUST_AT_FIRST = 0.5  # the largest weight of the second opinion where the API's first words are
+_MOST_BESIDE = 3  # words beside at least as many numbers and UUIDs
+_LEAST_IDS = 2
+_IDS = frozenset({ParameterType.INTEGER, ParameterType.UUID})
 _ENOUGH = 4  # calls at a place; with fewer, words stay words: /users and /health, each called once
 
 
@@ -71,13 +79,14 @@ class Opinions:
         )
         if sum(node.total for nodes in children.values() for node in nodes) < _ENOUGH:
             odds = {}
+        beside = _beside_ids(children)
         literals: list[str] = []
         values: list[str] = []
         for key, nodes in children.items():
             if is_fold(key):
                 is_value = not _is_base(nodes, len(before), self._calls)
             else:
-                is_value = odds.get(key, -1.0) > 0
+                is_value = odds.get(key, -1.0) > 0 and key not in beside
             (values if is_value else literals).append(key)
         if len(values) == 1 and not is_fold(values[0]):
             literals.append(values.pop())
@@ -103,6 +112,18 @@ class Opinions:
         sparse = weighted(SPARSE, measures) if trust < 1 else 0.0
         second = weighted(SECOND, measures) if trust else 0.0
         return (1 - trust) * sparse + trust * second
+
+
+def _beside_ids(children: Children) -> frozenset[str]:
+    """The words without digits at a place, if they are few beside its numbers and UUIDs: what such ids stand
+    for seldom has names as well.
+    """
+    words = frozenset(key for key in children if key and not is_fold(key) and not any(map(str.isdigit, key)))
+    if len(words) > _MOST_BESIDE:
+        return frozenset()
+    folds = (nodes for key, nodes in children.items() if is_fold(key) and kind_in(key) in _IDS)
+    ids = sum(distinct(reduce(or_, (node.seen for node in nodes))) for nodes in folds)
+    return words if ids >= max(len(words), _LEAST_IDS) else frozenset()
 
 
 def _place(before: list[str | None]) -> tuple[str, int]:

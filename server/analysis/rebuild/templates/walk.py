@@ -66,7 +66,8 @@ class _Here:
         answered alike there, and none by an answer of its own.
         """
         found = [node.children[""] for node in self.nodes if "" in node.children]
-        if any(node.children for node in found):
+        ends_in_slash = bool(self.steps) and not self.steps[-1].example
+        if ends_in_slash or any(node.children for node in found):
             return []
         here, there = _answers(self.nodes), _answers(found)
         alike = [method for method in there if here.get(method, set()) & there[method]]

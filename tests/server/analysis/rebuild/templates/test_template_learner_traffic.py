@@ -6,7 +6,7 @@ import random
 
 import msgpack
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from server.analysis.rebuild.templates.model import (
@@ -164,6 +164,7 @@ _PATHS = st.lists(st.lists(_TEXT, min_size=1, max_size=5).map(tuple), min_size=1
 
 @settings(max_examples=100, deadline=None)
 @given(_PATHS)
+@example([("",), ("", "")])
 def test_any_path_that_succeeded_has_a_template_and_survives_the_state(paths: list[tuple[str, ...]]) -> None:
     learner = TemplateLearner()
     for path in paths:
@@ -275,3 +276,31 @@ def test_what_became_of_a_template_is_told() -> None:
     successor = learner.templates().successor(old)
     assert successor is not None
     assert successor.text == "/teams/{teamName}"
+
+
+@pytest.mark.parametrize("calls", [3, 5, 10, 20])
+def test_a_few_words_beside_numbers_or_uuids_are_words_of_the_api(calls: int) -> None:
+    rng, learner = random.Random(1), TemplateLearner()
+    for _ in range(calls):
+        for path in (f"/users/{rng.randrange(900)}", f"/orders/{rng.getrandbits(128):032x}", "/users/me"):
+            learner.observe("GET", segments(path), shape=1)
+        for path in (f"/users/{rng.randrange(900)}/posts", "/users/me/posts"):
+            learner.observe("GET", segments(path), shape=2)
+        for path in (f"/products/{rng.randrange(90)}", "/products/new", "/products/search"):
+            learner.observe("GET", segments(path), shape=3)
+    assert {one.text for one in learner.templates().templates if "orders" not in one.text} == {
+        "/users/{userId}",
+        "/users/{userId}/posts",
+        "/users/me",
+        "/users/me/posts",
+        "/products/{productId}",
+        "/products/new",
+        "/products/search",
+    }
+
+
+def test_many_names_beside_numbers_are_values_as_they_are() -> None:
+    learner = TemplateLearner()
+    for name in ("alpha", "beta", "gamma", "delta", "omega", "sigma", "kappa", "zeta", "17", "23"):
+        learner.observe("GET", ("repos", name), shape=1)
+    assert [one.text for one in learner.templates().templates] == ["/repos/{repoId}"]
