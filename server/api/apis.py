@@ -5,13 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from server.api import models, render
 from server.api.context import Here
+from server.api.downloads import FILES, Format, list_or_file
 from server.api.gate import TokenRole, require
 from server.api.known import MOVED, KnownApi, check_id
-from server.api.paging import DEFAULT_LIMIT, After, ApiFilters, Limit, OperationFilters, decode, page
+from server.api.paging import DEFAULT_LIMIT, After, ApiFilters, Limit, OperationFilters
 from server.services.inventory import OperationState
 
 router = APIRouter(
@@ -19,12 +20,18 @@ router = APIRouter(
 )
 
 
-@router.get("")
+@router.get("", response_model=models.Page[models.Api], responses=FILES)
 def list_apis(
-    here: Here, filters: ApiFilters, limit: Limit = DEFAULT_LIMIT, cursor: After = None
-) -> models.Page[models.Api]:
+    request: Request,
+    here: Here,
+    filters: ApiFilters,
+    format: Format = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: After = None,
+) -> models.Page[models.Api] | Response:
     """APIs, most recently called first."""
-    return page(here.inventory.apis(filters, limit, decode(cursor)), render.api)
+    read = partial(here.inventory.apis, filters)
+    return list_or_file(request, format, "apis", read, render.api, limit, cursor)
 
 
 @router.get("/{id}", responses=MOVED)
@@ -35,8 +42,9 @@ def get_api(request: Request, here: Here, id: str) -> models.Api:
     return render.api(found)
 
 
-@router.get("/{id}/operations", responses=MOVED)
+@router.get("/{id}/operations", response_model=models.Page[models.Operation], responses={**MOVED, **FILES})
 def list_operations(
+    request: Request,
     here: Here,
     id: str,
     api: KnownApi,
@@ -48,11 +56,13 @@ def list_operations(
             " described and never called, in the document's order. Without it all that were called."
         ),
     ] = None,
+    format: Format = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: After = None,
-) -> models.Page[models.Operation]:
+) -> models.Page[models.Operation] | Response:
     """An API's operations, busiest first."""
-    after = decode(cursor)
     if state is OperationState.UNUSED:
-        return page(here.inventory.unused(api, limit, after), partial(render.unused, id))
-    return page(here.inventory.operations(filters, state, limit, after, api), render.operation)
+        unused, shown = partial(here.inventory.unused, api), partial(render.unused, id)
+        return list_or_file(request, format, "operations", unused, shown, limit, cursor)
+    read = partial(here.inventory.operations, filters, state, api=api)
+    return list_or_file(request, format, "operations", read, render.operation, limit, cursor)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from server.api import models, render
 from server.api.context import Here
+from server.api.downloads import FILES, Format, list_or_file
 from server.api.gate import TokenRole, require
-from server.api.paging import DEFAULT_LIMIT, After, ConsumerFilters, Limit, decode, page
+from server.api.paging import DEFAULT_LIMIT, After, ConsumerFilters, Limit
 from server.services.consumers import Period
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(TokenRole.ADMIN))], tags=["consumers"])
@@ -21,14 +23,20 @@ class PeriodName(StrEnum):
     DAY = "day"
 
 
-@router.get("/consumers")
+@router.get("/consumers", response_model=models.Page[models.ConsumerCalls], responses=FILES)
 def list_consumers(
-    here: Here, filters: ConsumerFilters, limit: Limit = DEFAULT_LIMIT, cursor: After = None
-) -> models.Page[models.ConsumerCalls]:
+    request: Request,
+    here: Here,
+    filters: ConsumerFilters,
+    format: Format = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: After = None,
+) -> models.Page[models.ConsumerCalls] | Response:
     """Consumers, busiest first, with the calls that the filters select. `deprecated=yes` lists those who must
     be told.
     """
-    return page(here.consumers.listed(filters, limit, decode(cursor)), render.consumer)
+    read = partial(here.consumers.listed, filters)
+    return list_or_file(request, format, "consumers", read, render.consumer, limit, cursor)
 
 
 @router.get("/consumers/{id}")
@@ -37,12 +45,23 @@ def get_consumer(here: Here, id: str) -> models.ConsumerCalls:
     return render.consumer(here.consumers.one(id))
 
 
-@router.get("/consumers/{id}/operations")
+@router.get(
+    "/consumers/{id}/operations", response_model=models.Page[models.ConsumerOperation], responses=FILES
+)
 def list_consumer_operations(
-    here: Here, id: str, limit: Limit = DEFAULT_LIMIT, cursor: After = None
-) -> models.Page[models.ConsumerOperation]:
+    request: Request,
+    here: Here,
+    id: str,
+    format: Format = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: After = None,
+) -> models.Page[models.ConsumerOperation] | Response:
     """The operations that a consumer calls, most called first, by status."""
-    return page(here.consumers.operations(id, limit, decode(cursor)), render.consumer_operation)
+    here.consumers.one(id)  # if there is none, before a file begins
+    read = partial(here.consumers.operations, id)
+    return list_or_file(
+        request, format, "consumer-operations", read, render.consumer_operation, limit, cursor
+    )
 
 
 @router.get("/stats")

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Annotated
 
 import yaml
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from server.api import models, render
 from server.api.context import Here
+from server.api.downloads import FILES, Format, list_or_file
 from server.api.gate import TokenRole, require
 from server.api.known import MOVED, KnownApi
-from server.api.paging import DEFAULT_LIMIT, After, DeviationFilters, Limit, decode, page
+from server.api.paging import DEFAULT_LIMIT, After, DeviationFilters, Limit
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(TokenRole.ADMIN))], tags=["deviations"])
 
 
-@router.get("/deviations")
+@router.get("/deviations", response_model=models.Page[models.StoredDeviation], responses=FILES)
 def list_deviations(
-    here: Here, filters: DeviationFilters, limit: Limit = DEFAULT_LIMIT, cursor: After = None
-) -> models.Page[models.StoredDeviation]:
+    request: Request,
+    here: Here,
+    filters: DeviationFilters,
+    format: Format = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: After = None,
+) -> models.Page[models.StoredDeviation] | Response:
     """Deviations from the specifications, once each, most recently seen first; without ignored ones, unless
     `state` asks for them.
     """
-    return page(here.deviations.listed(filters, limit, decode(cursor)), render.deviation)
+    read = partial(here.deviations.listed, filters)
+    return list_or_file(request, format, "deviations", read, render.deviation, limit, cursor)
 
 
 @router.post("/deviations/{id}/ignore", status_code=204)

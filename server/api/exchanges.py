@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends
+from functools import partial
+
+from fastapi import APIRouter, Depends, Request, Response
 
 from server.api import exchange_models, models, render
 from server.api.context import Here
+from server.api.downloads import FILES, ExchangesFormat, asked_format, csv_file, har_file
 from server.api.gate import TokenRole, require
 from server.api.paging import DEFAULT_LIMIT, After, ExchangeFilters, Limit, decode, page
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(TokenRole.ADMIN))], tags=["exchanges"])
 
 
-@router.get("/exchanges")
+@router.get("/exchanges", response_model=models.Page[exchange_models.Exchange], responses=FILES)
 def list_exchanges(
-    here: Here, filters: ExchangeFilters, limit: Limit = DEFAULT_LIMIT, cursor: After = None
-) -> models.Page[exchange_models.Exchange]:
+    request: Request,
+    here: Here,
+    filters: ExchangeFilters,
+    format: ExchangesFormat = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: After = None,
+) -> models.Page[exchange_models.Exchange] | Response:
     """Exchanges, newest first. A page may have fewer than `limit` if bodies are large; follow `next`."""
-    return page(here.exchanges.listed(filters, limit, decode(cursor)), render.exchange)
+    read = partial(here.exchanges.listed, filters)
+    wanted = asked_format(request, format)
+    if wanted == "har":
+        return har_file(read, render.exchange)
+    if wanted == "csv":
+        return csv_file("exchanges", read, render.exchange)
+    return page(read(limit, decode(cursor)), render.exchange)
 
 
 @router.get("/exchanges/{id}")

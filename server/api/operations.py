@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends
+from functools import partial
+
+from fastapi import APIRouter, Depends, Request, Response
 
 from server.api import models, render
 from server.api.context import Here
+from server.api.downloads import FILES, Format, list_or_file
 from server.api.gate import TokenRole, require
-from server.api.paging import DEFAULT_LIMIT, After, CalledState, Limit, OperationFilters, decode, page
+from server.api.paging import DEFAULT_LIMIT, After, CalledState, Limit, OperationFilters
 from server.services.inventory import OperationState
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(TokenRole.ADMIN))], tags=["inventory"])
 
 
-@router.get("/operations")
+@router.get("/operations", response_model=models.Page[models.Operation], responses=FILES)
 def list_all_operations(
+    request: Request,
     here: Here,
     filters: OperationFilters,
     state: CalledState = "",
+    format: Format = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: After = None,
-) -> models.Page[models.Operation]:
+) -> models.Page[models.Operation] | Response:
     """Operations of all APIs, busiest first."""
     wanted = OperationState(state) if state else None
-    return page(here.inventory.operations(filters, wanted, limit, decode(cursor)), render.operation)
+    read = partial(here.inventory.operations, filters, wanted)
+    return list_or_file(request, format, "operations", read, render.operation, limit, cursor)

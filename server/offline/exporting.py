@@ -14,10 +14,10 @@ from typing import IO
 
 from msgspec.json import Encoder
 
+from server.analysis.exported import ExportedExchange
+from server.analysis.har import entry_of
 from server.offline import remote
-from server.offline.exported import ExportedExchange
 from server.offline.files import replacing
-from server.offline.har import entry_of
 from server.offline.remote import AddressError, Params, Remote, RemoteError
 from server.query.errors import QueryError
 from server.query.fields import ListName, fields_of

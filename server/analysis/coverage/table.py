@@ -9,10 +9,9 @@ from typing import TypedDict
 
 from server.analysis.coverage.documents import CoverageReport, OperationCoverage
 from server.analysis.coverage.names import NO_ANSWER
-from server.analysis.printable import printable
+from server.analysis.printable import csv_cell
 
 MAX_NAMED = 50  # consumers, and undescribed names, of one operation; JSON has all
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 CoverageRow = TypedDict(
     "CoverageRow",
@@ -85,10 +84,5 @@ def csv_text(coverage: CoverageReport) -> str:
     writer = csv.writer(out)
     writer.writerow(found[0] if found else ["operation"])
     for row in found:
-        writer.writerow([_defused(str(value)) for value in row.values()])
+        writer.writerow([csv_cell(str(value)) for value in row.values()])
     return out.getvalue()
-
-
-def _defused(text: str) -> str:
-    text = printable(text)
-    return f"'{text}" if text.startswith(_FORMULA) else text

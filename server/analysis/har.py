@@ -10,8 +10,8 @@ from functools import lru_cache
 from http import HTTPStatus
 from urllib.parse import parse_qsl, quote
 
+from server.analysis.exported import ExportedExchange, ExportedMessage, ExportedText
 from server.analysis.json import Json, JsonObject
-from server.offline.exported import ExportedExchange, ExportedMessage, ExportedText
 
 SAFE = "".join(chr(byte) for byte in range(0x21, 0x7F))
 PHRASES = {status.value: status.phrase for status in HTTPStatus}
