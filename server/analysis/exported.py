@@ -58,3 +58,8 @@ class ExportedExchange(TypedDict):
     request: ExportedMessage | None
     response: ExportedMessage | None
     witnesses: list[ExportedWitness]
+
+
+class ExportedPage(TypedDict):
+    items: list[ExportedExchange]
+    next: str | None

@@ -31,16 +31,18 @@ UNSEEN: ExportedMessage = {
 def entry_of(exchange: ExportedExchange) -> JsonObject:
     """The entry; unknown sizes are -1, as HAR defines."""
     timing = exchange["witnesses"][0]["timing"]
+    began, sent = _ns(timing["request_start"]), _ns(timing["request_end"])
+    answered, ended = _ns(timing["first_byte"]), _ns(timing["end"])
     entry: JsonObject = {
         "startedDateTime": exchange["time"],
-        "time": _between(timing["request_start"], timing["end"]),
+        "time": _between(began, ended),
         "request": _request(exchange),
         "response": _response(exchange),
         "cache": {},
         "timings": {
-            "send": _between(timing["request_start"], timing["request_end"]),
-            "wait": _between(timing["request_end"], timing["first_byte"]),
-            "receive": _between(timing["first_byte"], timing["end"]),
+            "send": _between(began, sent),
+            "wait": _between(sent, answered),
+            "receive": _between(answered, ended),
         },
         "_spectap": {
             "id": exchange["id"],
@@ -55,14 +57,16 @@ def entry_of(exchange: ExportedExchange) -> JsonObject:
     return entry
 
 
-def _between(first: str | None, second: str | None) -> float:
+def _between(first: int | None, second: int | None) -> float:
     """Milliseconds; 0 if a time is unknown, since HAR requires a number."""
     if first is None or second is None:
         return 0.0
-    return max(0, _ns(second) - _ns(first)) / 1e6
+    return max(0, second - first) / 1e6
 
 
-def _ns(moment: str) -> int:
+def _ns(moment: str | None) -> int | None:
+    if moment is None:
+        return None
     whole, _, fraction = moment.removesuffix("Z").partition(".")
     return (_minute(whole[:-2]) + int(whole[-2:])) * 1_000_000_000 + int(fraction)
 

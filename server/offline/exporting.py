@@ -12,9 +12,9 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import IO
 
-from msgspec.json import Encoder
+from msgspec.json import Decoder, Encoder
 
-from server.analysis.exported import ExportedExchange
+from server.analysis.exported import ExportedExchange, ExportedPage
 from server.analysis.har import entry_of
 from server.offline import remote
 from server.offline.files import replacing
@@ -25,6 +25,7 @@ from server.query.filtering import from_parameters, parsed
 
 EXIT_ERROR, EXIT_USAGE = 1, 64
 _json = Encoder().encode
+_page = Decoder(ExportedPage).decode
 FILTERS = fields_of(ListName.EXCHANGES)
 
 
@@ -109,7 +110,7 @@ def _begun(found: Iterator[ExportedExchange]) -> Iterator[ExportedExchange]:
 
 def exchanges(server: Remote, filters: Params) -> Iterator[ExportedExchange]:
     """All exchanges that match the filters, newest first, page by page. Raises RemoteError."""
-    yield from server.items("/exchanges", filters)
+    yield from server.items("/exchanges", filters, _page)
 
 
 def write(found: Iterator[ExportedExchange], out: IO[bytes]) -> int:

@@ -7,7 +7,7 @@ import re
 import ssl
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+from msgspec import MsgspecError
 from msgspec.json import Decoder
 
 PATIENCE_S = 30.0  # a restarting server is waited for
@@ -126,12 +127,19 @@ class Remote:
         """Requests `path`. Raises RemoteError."""
         return self._done(self._http.build_request("GET", path, params=params))
 
-    def items(self, path: str, params: Params = NO_PARAMS) -> Iterator[Any]:
-        """All items of a list, page by page. Raises RemoteError."""
+    def items(
+        self, path: str, params: Params = NO_PARAMS, decode: Callable[[bytes], Any] = _page
+    ) -> Iterator[Any]:
+        """All items of a list, page by page; `decode` reads `items` and `next` of a page. Raises
+        RemoteError.
+        """
         cursor: dict[str, str] = {}
         while True:
             answer = self.get(path, {**params, "limit": str(PAGE), **cursor})
-            page = _page(answer.content)
+            try:
+                page = decode(answer.content)
+            except MsgspecError as error:
+                raise RemoteError(f"the answer of {self._shown} cannot be read: {error}") from None
             yield from page["items"]
             if page["next"] is None:
                 return

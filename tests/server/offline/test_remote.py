@@ -115,3 +115,13 @@ def test_an_authority_of_ones_own_vouches_for_the_server(tmp_path: Path) -> None
             server.get("/apis", {})
     with pytest.raises(AddressError, match="--client-key"):
         trust(argparse.Namespace(ca_file=None, client_cert=tmp_path / "server.crt", client_key=None))
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"items": [{"id": 7}], "next": null}'])
+def test_an_answer_that_is_no_list_of_exchanges_is_one_sentence(
+    body: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with answering(200, body, {}) as url:
+        assert cli.main(["export", "--server", url]) == 1
+    out, err = capfd.readouterr()
+    assert (out, err.count("\n"), "cannot be read" in err) == ("", 1, True)
