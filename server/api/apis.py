@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from server.api import models, render
 from server.api.context import Here
 from server.api.downloads import FILES, Format, list_or_file
 from server.api.gate import TokenRole, require
 from server.api.known import MOVED, KnownApi, check_id
-from server.api.paging import DEFAULT_LIMIT, After, ApiFilters, Limit, OperationFilters
+from server.api.paging import DEFAULT_LIMIT, After, ApiFilters, Limit, OperationFilters, StateAsked
 from server.services.inventory import OperationState
 
 router = APIRouter(
@@ -46,23 +45,17 @@ def get_api(request: Request, here: Here, id: str) -> models.Api:
 def list_operations(
     request: Request,
     here: Here,
-    id: str,
     api: KnownApi,
     filters: OperationFilters,
-    state: Annotated[
-        OperationState | None,
-        Query(
-            description="shadow: called and not described; zombie: called though deprecated; unused:"
-            " described and never called, in the document's order. Without it all that were called."
-        ),
-    ] = None,
+    state: StateAsked = "",
     format: Format = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: After = None,
 ) -> models.Page[models.Operation] | Response:
     """An API's operations, busiest first."""
-    if state is OperationState.UNUSED:
-        unused, shown = partial(here.inventory.unused, api), partial(render.unused, id)
-        return list_or_file(request, format, "operations", unused, shown, limit, cursor)
-    read = partial(here.inventory.operations, filters, state, api=api)
+    wanted = OperationState(state) if state else None
+    if wanted is OperationState.UNUSED:
+        unused = partial(here.inventory.unused, filters, api=api)
+        return list_or_file(request, format, "operations", unused, render.unused, limit, cursor)
+    read = partial(here.inventory.operations, filters, wanted, api=api)
     return list_or_file(request, format, "operations", read, render.operation, limit, cursor)

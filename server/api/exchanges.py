@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from server.api import exchange_models, models, render
 from server.api.context import Here
 from server.api.downloads import FILES, ExchangesFormat, asked_format, csv_file, har_file
 from server.api.gate import TokenRole, require
 from server.api.paging import DEFAULT_LIMIT, After, ExchangeFilters, Limit, decode, page
+from server.store.rows import FacetField
+
+DEFAULT_FACETS = (FacetField.STATUS, FacetField.VERDICT, FacetField.METHOD)
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(TokenRole.ADMIN))], tags=["exchanges"])
 
@@ -32,6 +36,19 @@ def list_exchanges(
     if wanted == "csv":
         return csv_file("exchanges", read, render.exchange)
     return page(read(limit, decode(cursor)), render.exchange)
+
+
+@router.get("/facets")
+def get_facets(
+    here: Here,
+    filters: ExchangeFilters,
+    fields: Annotated[
+        list[FacetField] | None, Query(description="May be repeated. Default: status, verdict and method.")
+    ] = None,
+) -> models.Facets:
+    """How many exchanges a query selects, and by which values: counts of the newest 10,000 of them."""
+    wanted = [*dict.fromkeys(fields or DEFAULT_FACETS)]
+    return render.facets(here.exchanges.facets(filters, wanted))
 
 
 @router.get("/exchanges/{id}")

@@ -29,6 +29,19 @@ class Page(BaseModel, Generic[T]):
     next: str | None = Field(description="The cursor of the next page; null on the last page.")
 
 
+class FacetValue(BaseModel):
+    value: str | None = Field(description="Null where there is none, such as a status without a response.")
+    count: int
+
+
+class Facets(BaseModel):
+    """Counts of the newest 10,000 exchanges that a query selects."""
+
+    total: int
+    more: bool = Field(description="Whether the query selects more: `total` is then 10,000.")
+    facets: dict[str, list[FacetValue]] = Field(description="By field, the 20 most frequent values.")
+
+
 class QueryFieldInfo(BaseModel):
     name: str = Field(examples=["status"])
     meaning: str

@@ -120,6 +120,14 @@ CalledState = Annotated[
         " that were called.",
     ),
 ]
+StateAsked = Annotated[
+    Literal["", "shadow", "zombie", "unused"],
+    Query(
+        alias="state",
+        description="shadow: called and not described; zombie: called though deprecated; unused: described"
+        " and never called, in the documents' order. Default: all that were called.",
+    ),
+]
 
 
 def _since(

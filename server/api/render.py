@@ -17,12 +17,12 @@ from server.analysis.likeness import placed
 from server.analysis.specs.deviation import DeviationIdentity
 from server.analysis.specs.judging.fault import fault_of
 from server.analysis.specs.kinds import Kind, Where, severity_of
-from server.analysis.specs.model import Operation
 from server.analysis.views import in_order, most_seen, server_view, sub_operations, websocket
 from server.api import exchange_models, models
 from server.api.rebuilt_models import Change, Decided, Decision, Version
 from server.services.consumers import PeriodCounts
 from server.services.fleet import BalanceSum, LedgerReport
+from server.services.inventory import UnusedOperation
 from server.store import rows
 
 NS = 1_000_000_000
@@ -144,11 +144,23 @@ def _statuses(counts: Mapping[int | None, int]) -> dict[str, int]:
     return {"none" if code is None else str(code): count for code, count in counts.items()}
 
 
-def unused(api: str, one: Operation) -> models.Operation:
-    """An operation of an API, by its id, that was never called."""
+def facets(found: rows.Facets) -> models.Facets:
+    return models.Facets(
+        total=found.rows,
+        more=found.more,
+        facets={
+            field: [models.FacetValue(value=one.value, count=one.count) for one in values]
+            for field, values in found.values.items()
+        },
+    )
+
+
+def unused(found: UnusedOperation) -> models.Operation:
+    """An operation that was never called."""
+    one = found.operation
     return models.Operation(
         id=None,
-        api=api,
+        api=found.api_id,
         operation=one.key,
         method=one.method,
         template=one.key.partition(" ")[2],

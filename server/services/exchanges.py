@@ -11,8 +11,10 @@ from server.services.errors import NotFound
 from server.services.judged import judged_again
 from server.services.narrowing import Cursor, Filters
 from server.store.reader import Reader
-from server.store.rows import ApiRow, ExchangeRow, Listed
+from server.store.rows import ApiRow, ExchangeRow, FacetField, Facets, Listed
 from server.store.store import Store
+
+MAX_COUNTED = 10_000  # for a total, or facets
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,11 @@ class StoredExchanges:
         """Exchanges, newest first; fewer than `limit` if bodies are large."""
         with self._store.reading() as reader:
             return reader.exchanges.listed(filters, limit, after)
+
+    def facets(self, filters: Filters, fields: Sequence[FacetField]) -> Facets:
+        """The number of exchanges and the most frequent values of some fields, of the newest MAX_COUNTED."""
+        with self._store.reading() as reader:
+            return reader.exchanges.facets(filters, fields, MAX_COUNTED)
 
     def one(self, id: str) -> ExchangeRow:
         """By the id of any of its views. Raises NotFound."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
@@ -9,10 +10,11 @@ from itertools import islice
 from server.analysis.specs.kinds import Verdict
 from server.analysis.specs.model import Operation
 from server.ingest.catalogue_editor import CatalogueEditor
-from server.services.errors import UnknownApi
+from server.services.errors import InvalidInput, UnknownApi
 from server.services.narrowing import Cursor, Filters, number_of
 from server.store.filters import FieldFilter, FilterField
 from server.store.keys import id_of
+from server.store.reader import Reader
 from server.store.rows import ApiRow, Listed, OperationRow, Totals
 from server.store.store import Store
 
@@ -26,6 +28,14 @@ class OperationState(StrEnum):
 
 
 SHADOW = FieldFilter(FilterField.VERDICT, (Verdict.SHADOW,))
+
+
+@dataclass(frozen=True, slots=True)
+class UnusedOperation:
+    """A described operation that was never called, with its API's id."""
+
+    api_id: str
+    operation: Operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +91,41 @@ class Inventory:
         with self._store.reading() as reader:
             return reader.inventory.totals()
 
-    def unused(self, api: int, limit: int, after: Cursor | None) -> Listed[Operation]:
-        """Operations of an API's specifications that were never called, in document order."""
-        specifications = self._catalogue.published.of_api(api)
-        with self._store.reading() as reader:
-            called = reader.inventory.called(api)
-        known = {key: one for each in specifications for key, one in each.operations.items()}
+    def unused(
+        self, filters: Filters, limit: int, after: Cursor | None, api: int | None = None
+    ) -> Listed[UnusedOperation]:
+        """Operations of specifications that were never called, in document order; of all APIs, or of one.
+        Raises InvalidInput if anything but APIs is asked for: nothing else is known of them.
+        """
         start = after[1] + 1 if after else 0
-        unused = (one for key, one in known.items() if key not in called)
-        found = [*islice(unused, start, start + limit + 1)]
+        with self._store.reading() as reader:
+            apis = [api] if api is not None else _apis(reader, filters, self._catalogue.published.apis)
+            if api is not None:
+                _check_only_apis(filters)
+            found = [*islice(self._unused(reader, apis), start, start + limit + 1)]
         return Listed(found[:limit], (0, start + limit - 1) if len(found) > limit else None)
+
+    def _unused(self, reader: Reader, apis: Iterable[int]) -> Iterator[UnusedOperation]:
+        for api in apis:
+            called = reader.inventory.called(api)
+            specifications = self._catalogue.published.of_api(api)
+            known = {key: one for each in specifications for key, one in each.operations.items()}
+            yield from (UnusedOperation(id_of(api), one) for key, one in known.items() if key not in called)
+
+
+def _apis(reader: Reader, filters: Filters, specified: Iterable[int]) -> Sequence[int]:
+    """The APIs with specifications that are asked for, by id. Raises InvalidInput."""
+    _check_only_apis(filters)
+    if not filters.fields:
+        return sorted(specified)
+    ids = (value for one in filters.fields for value in one.values if isinstance(value, str))
+    wanted = {reader.inventory.number_of(id) for id in ids}
+    return [api for api in sorted(specified) if api in wanted]
+
+
+def _check_only_apis(filters: Filters) -> None:
+    """Raises InvalidInput."""
+    times = (filters.since, filters.until, filters.new_since)
+    narrow = [one for one in filters.fields if one.field is not FilterField.API or one.negated]
+    if narrow or any(time is not None for time in times):
+        raise InvalidInput("of unused operations only the API is known: give api, by id, and no other filter")

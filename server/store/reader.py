@@ -21,6 +21,8 @@ from server.store.rows import (
     DeviationRow,
     EstateCounts,
     ExchangeRow,
+    FacetField,
+    Facets,
     HourCount,
     KnownDeviation,
     Learnable,
@@ -122,6 +124,9 @@ class ExchangesReader(Protocol):
 
     def listed(self, filters: Filters, limit: int, after: Cursor | None) -> Listed[ExchangeRow]:
         """Newest first; fewer than `limit` if bodies are large."""
+
+    def facets(self, filters: Filters, fields: Sequence[FacetField], most: int) -> Facets:
+        """The values of some fields in the newest `most` exchanges."""
 
     def one(self, id: str) -> ExchangeRow | None:
         """By the id of any of its views."""

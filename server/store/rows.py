@@ -434,6 +434,37 @@ class ConsumerOperationRow:
     last_seen: int
 
 
+class FacetField(StrEnum):
+    """What exchanges are counted by."""
+
+    API = "api"
+    CONSUMER = "consumer"
+    FAULT = "fault"
+    METHOD = "method"
+    OPERATION = "operation"
+    STATUS = "status"
+    VERDICT = "verdict"
+
+
+@dataclass(frozen=True, slots=True)
+class FacetCount:
+    """How many rows have a value; None is no value."""
+
+    value: str | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """The number of rows up to a bound, whether there are more, and the most frequent values of some fields
+    of these rows.
+    """
+
+    rows: int
+    more: bool
+    values: Mapping[FacetField, Sequence[FacetCount]]
+
+
 @dataclass(frozen=True, slots=True)
 class HourCount:
     """A count in an hour since the epoch."""

@@ -19,6 +19,7 @@ from agent.wire import (
     pack_record,
 )
 from server.api.paging import MAX_LIMIT
+from server.services import exchanges as stored
 from server.store.sqlite.reading import exchanges
 from tests.server.engine import spec
 from tests.server.records import MS, NOON, both, record
@@ -345,6 +346,7 @@ def test_the_api_describes_itself(client: Client) -> None:
         "/api/v1/deviations/{id}/ignore",
         "/api/v1/exchanges",
         "/api/v1/exchanges/{id}",
+        "/api/v1/facets",
         "/api/v1/ledger",
         "/api/v1/operations",
         "/api/v1/query/fields",
@@ -489,3 +491,59 @@ def test_the_fields_of_a_query_are_there_for_completion(client: Client) -> None:
     for name, field in fields.items():
         assert client.get("/exchanges", q=f'{name}:"{field["example"]}"')["items"] == []
     assert client.http.get("/api/v1/query/fields?list=none").status_code == 422
+
+
+def test_facets_are_the_numbers_of_the_lists_they_lead_to(client: Client) -> None:
+    client.http.post("/api/v1/specs", params={"host": "h"}, content=spec("GET /a")).raise_for_status()
+    views = [
+        record(n, path="/ab"[: 1 + n % 2] + "a", host=b"h", status=(200, 404, None)[n % 3]) for n in range(9)
+    ]
+    client.send(*views)
+    fields = ["api", "consumer", "fault", "method", "operation", "status", "verdict"]
+    found = client.get("/facets", fields=fields, q="status:2xx,404,none")
+    assert (found["total"], found["more"], [*found["facets"]]) == (9, False, fields)
+    assert {one["value"]: one["count"] for one in found["facets"]["status"]} == {"200": 3, "404": 3, None: 3}
+    for field, values in found["facets"].items():
+        assert sum(one["count"] for one in values) == 9
+        for one in values:
+            if one["value"] is not None:
+                assert len(client.items("/exchanges", **{field: one["value"]})) == one["count"], one
+    assert [*client.get("/facets")["facets"]] == ["status", "verdict", "method"]
+    assert client.http.get("/api/v1/facets?fields=path").status_code == 422
+
+
+def test_more_exchanges_than_are_counted_are_said_to_be_more(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "MAX_COUNTED", 2)
+    client.send(record(0), record(1))
+    assert (client.get("/facets")["total"], client.get("/facets")["more"]) == (2, False)
+    client.send(record(2))
+    found = client.get("/facets")
+    assert (found["total"], found["more"]) == (2, True)
+    assert found["facets"]["method"] == [{"value": "GET", "count": 2}]
+
+
+def test_unused_operations_of_all_apis_are_listed_by_api(client: Client) -> None:
+    for host in ("a", "b"):
+        raw = spec(f"GET /{host}/used", f"GET /{host}/1", f"GET /{host}/2")
+        client.http.post("/api/v1/specs", params={"host": host}, content=raw).raise_for_status()
+        client.send(
+            record(
+                0,
+                "client",
+                f"/{host}/used",
+                host=host.encode(),
+                id=host,
+                server=Endpoint(f"10.9.9.{ord(host)}", 80),
+            )
+        )
+    apis = [api["id"] for api in client.items("/apis")]
+    one_by_one = client.items("/operations", state="unused", limit=1)
+    assert {one["operation"] for one in one_by_one} == {f"GET /{host}/{n}" for host in "ab" for n in (1, 2)}
+    for api in apis:
+        of_api = [one for one in one_by_one if one["api"] == api]
+        assert client.items("/operations", state="unused", api=api) == of_api
+        assert client.items(f"/apis/{api}/operations", state="unused") == of_api
+    answer = client.http.get("/api/v1/operations?state=unused&method=GET")
+    assert (answer.status_code, "give api" in answer.json()["detail"]) == (422, True)

@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 
 from agent.wire import Record
 from server.store.filters import Filters
 from server.store.keys import id_of
 from server.store.parts import StoredPart
-from server.store.rows import Cursor, ExchangeRow, Learnable, Listed, OperationKind
+from server.store.rows import (
+    Cursor,
+    ExchangeRow,
+    FacetCount,
+    FacetField,
+    Facets,
+    Learnable,
+    Listed,
+    OperationKind,
+)
 from server.store.sqlite.reading.conditions import Conditions, status_of
 from server.store.sqlite.reading.field_tests import EXCHANGES
 from server.store.sqlite.reading.readable import NEWEST, SPARE, Readable, deviations
 
 PAGE_BYTES = 8 * 1024 * 1024  # a page ends early if its records would exceed this
 IDS_AT_ONCE = 500
+MAX_FACET_VALUES = 20  # of each field
+FACETS = {
+    FacetField.API: "(SELECT name FROM apis WHERE apis.number = exchanges.api)",
+    FacetField.CONSUMER: "consumers.name",
+    FacetField.FAULT: "exchanges.fault",
+    FacetField.METHOD: "exchanges.method",
+    FacetField.OPERATION: "operations.key",
+    FacetField.STATUS: "iif(exchanges.status = 0, NULL, CAST(exchanges.status AS TEXT))",
+    FacetField.VERDICT: "exchanges.verdict",
+}
 SHOWN = (OperationKind.PROVISIONAL, OperationKind.SPECIFIED)
 EXCHANGE = """SELECT exchanges.*, operations.key AS operation_key,
     operations.kind AS operation_kind, consumers.kind AS consumer_kind, consumers.name AS consumer_name
@@ -30,12 +51,7 @@ class SqliteExchanges:
         self._readable = readable
 
     def listed(self, filters: Filters, limit: int, after: Cursor | None) -> Listed[ExchangeRow]:
-        where = Conditions()
-        where.add("exchanges.api = ?", filters.api)
-        where.add_fields(self._db, filters, EXCHANGES)
-        where.add("time >= ?", filters.since)
-        where.add("time >= ?", filters.new_since)
-        where.add("time < ?", filters.until)
+        where = self._where(filters)
         rows = self._db.execute(
             f"""{EXCHANGE} WHERE (time, exchanges.number) < (?, ?) AND {where}
             ORDER BY time DESC, exchanges.number DESC LIMIT ?""",
@@ -53,11 +69,38 @@ class SqliteExchanges:
                 page.append(one)
         return Listed(page)
 
+    def facets(self, filters: Filters, fields: Sequence[FacetField], most: int) -> Facets:
+        where = self._where(filters)
+        columns = ", ".join(["1", *(FACETS[field] for field in fields)])
+        rows = self._db.execute(
+            f"""SELECT {columns} FROM exchanges JOIN operations ON operations.number = exchanges.operation
+            JOIN consumers ON consumers.number = exchanges.consumer WHERE {where}
+            ORDER BY time DESC, exchanges.number DESC LIMIT ?""",
+            (*where.values, most + 1),
+        )
+        counts: list[Counter[str | None]] = [Counter() for _ in fields]
+        total = 0
+        for _, *values in islice(rows, most):
+            total += 1
+            for counter, value in zip(counts, values, strict=True):
+                counter[value] += 1
+        found = {field: _facet(counter) for field, counter in zip(fields, counts, strict=True)}
+        return Facets(total, next(rows, None) is not None, found)
+
     def one(self, id: str) -> ExchangeRow | None:
         row = self._db.execute(
             f"{EXCHANGE} WHERE exchanges.number = (SELECT exchange FROM witnesses WHERE id = ?)", (id,)
         ).fetchone()
         return self._readable.one(StoredPart.EXCHANGES, row, lambda row: self._row(row, self._raws(row)))
+
+    def _where(self, filters: Filters) -> Conditions:
+        where = Conditions()
+        where.add("exchanges.api = ?", filters.api)
+        where.add_fields(self._db, filters, EXCHANGES)
+        where.add("time >= ?", filters.since)
+        where.add("time >= ?", filters.new_since)
+        where.add("time < ?", filters.until)
+        return where
 
     def _raws(self, row: sqlite3.Row) -> Sequence[bytes]:
         found = self._db.execute(
@@ -122,3 +165,9 @@ class SqliteExchanges:
             for number, record in rows:
                 found.setdefault(number, []).append(record)
         return {number: self._readable.records(raws) for number, raws in found.items()}
+
+
+def _facet(counts: Counter[str | None]) -> Sequence[FacetCount]:
+    """The most frequent values, then in order of the value."""
+    ordered = sorted(counts.items(), key=lambda one: (-one[1], one[0] or ""))
+    return [FacetCount(value, count) for value, count in ordered[:MAX_FACET_VALUES]]
