@@ -16,7 +16,7 @@ MAX_DEPTH = 12  # of a field's pointer
 MAX_VALUES = 20_000  # looked at in one body
 MAX_SHAPES = 256  # kept of one body: what is found by the names of an object together
 MAX_NAMES, MAX_NAMES_LENGTH = 64, 1024  # of an object whose shape is kept
-ANY = "*"
+ANY, ITEM = "*", "\0*"  # tokens for the other fields of an object, and for the items of an array
 
 
 class SchemaSource(Protocol):
@@ -27,7 +27,7 @@ class SchemaSource(Protocol):
 
 class Field:
     """A field, or a body itself: its bit among those of the tree (a body has none), and the fields within by
-    name (ANY: all others).
+    name (ANY: all others; ITEM: the items of an array).
     """
 
     __slots__ = ("bit", "fields", "shapes")
@@ -53,16 +53,16 @@ class FieldTree:
 
     def __init__(self, schemas: SchemaSource, place: str) -> None:
         self.root = Field(0)
-        self.pointers: list[str] = []
         self._room = MAX_SHAPES
-        known = {"": self.root}
+        known, bits = {"": self.root}, dict[str, int]()
         for pointer, token, _ in places_below(schemas, place):
             at = f"{pointer}/{escape(token)}"
             if at not in known:
-                if len(self.pointers) == MAX_FIELDS:
-                    return
-                known[at] = known[pointer].fields[token] = Field(1 << len(self.pointers))
-                self.pointers.append(at)
+                if len(bits) == MAX_FIELDS:
+                    break
+                bit = bits.setdefault(shown(at), 1 << len(bits))
+                known[at] = known[pointer].fields[token] = Field(bit)
+        self.pointers = [*bits]
 
     def find(self, value: Json) -> int:
         """The bits of all fields in a value. Names that no schema has count as additional fields."""
@@ -76,7 +76,7 @@ class FieldTree:
                 found |= bits
                 for name, one in within:
                     pending.append((at[name], one))
-            elif isinstance(at, list) and at and (other := field.fields.get(ANY)) is not None:
+            elif isinstance(at, list) and at and (other := field.fields.get(ITEM)) is not None:
                 found |= other.bit
                 if other.fields:
                     pending += [(child, other) for child in at]
@@ -98,6 +98,11 @@ class FieldTree:
             self._room -= 1
             field.shapes[names] = shape
         return shape
+
+
+def shown(pointer: str) -> str:
+    """A pointer as reports have it: `*` for any item and for any name."""
+    return pointer.replace(ITEM, ANY)
 
 
 def places_below(schemas: SchemaSource, place: str) -> Iterator[tuple[str, str, Parts]]:
@@ -124,9 +129,9 @@ def children(parts: Parts) -> Iterator[tuple[str, str]]:
         for name in object_in(node, "properties"):
             yield name, under(at, "properties", name)
         for i, _ in enumerate(array_in(node, "prefixItems")):
-            yield ANY, under(at, "prefixItems", i)
-        for keyword in ("items", "additionalProperties"):
+            yield ITEM, under(at, "prefixItems", i)
+        for token, keyword in ((ITEM, "items"), (ANY, "additionalProperties")):
             if isinstance(node.get(keyword), dict):
-                yield ANY, under(at, keyword)
+                yield token, under(at, keyword)
         for pattern in object_in(node, "patternProperties"):
             yield ANY, under(at, "patternProperties", pattern)

@@ -18,7 +18,15 @@ from functools import partial
 from itertools import islice
 from typing import Protocol
 
-from server.analysis.coverage.fields import ANY, MAX_FIELDS, MAX_VALUES, SchemaSource, places_below
+from server.analysis.coverage.fields import (
+    ANY,
+    ITEM,
+    MAX_FIELDS,
+    MAX_VALUES,
+    SchemaSource,
+    places_below,
+    shown,
+)
 from server.analysis.json import Json, JsonObject, array_in
 from server.analysis.specs.document.pointers import escape, under
 from server.analysis.specs.schemas.convert import SchemaDirection
@@ -46,7 +54,9 @@ class Keyword:
 
 
 class _Node:
-    """A value's place: its keywords, and the places within by field name (ANY: all others)."""
+    """A value's place: its keywords, and the places within by field name (ANY: all others; ITEM: the
+    items of an array).
+    """
 
     __slots__ = ("keywords", "within")
 
@@ -59,14 +69,14 @@ class KeywordTree:
     """The keywords of a schema and of all fields below it, as far as the bounds go."""
 
     def __init__(self, schemas: KeywordSchemas, place: str, at: str, direction: SchemaDirection) -> None:
-        self.names: list[str] = []
+        self.names: dict[str, None] = {}
         self._root = _Node()
         self._add(self._root, _keywords(schemas, schemas.parts(place), at, direction))
         nodes = {"": self._root}
         for pointer, token, parts in islice(places_below(schemas, place), MAX_FIELDS):
             within = f"{pointer}/{escape(token)}"
             node = nodes[within] = nodes[pointer].within.setdefault(token, _Node())
-            self._add(node, _keywords(schemas, parts, at + within, direction))
+            self._add(node, _keywords(schemas, parts, at + shown(within), direction))
 
     def _add(self, node: _Node, found: Iterable[Keyword]) -> None:
         known = {one.name for one in node.keywords}
@@ -76,7 +86,7 @@ class KeywordTree:
             if one.name not in known:
                 known.add(one.name)
                 node.keywords.append(one)
-                self.names.append(one.name)
+                self.names[one.name] = None
 
     def hits(self, value: Json, is_masked: Callable[[str], bool] = lambda pointer: False) -> Iterator[str]:
         """The names of the keywords that a value hits, some of them repeatedly."""
@@ -93,7 +103,7 @@ class KeywordTree:
                     found = node.within.get(name, other)
                     if found is not None:
                         pending.append((child, found, f"{pointer}/{escape(name)}"))
-            elif isinstance(at, list) and (items := node.within.get(ANY)) is not None:
+            elif isinstance(at, list) and (items := node.within.get(ITEM)) is not None:
                 pending += [(child, items, f"{pointer}/{i}") for i, child in enumerate(at)]
 
 

@@ -13,6 +13,8 @@ from server.analysis.specs.judging.parameters import cookie_texts, header_texts,
 from server.analysis.specs.model import Content, Parameter
 from server.analysis.specs.specification import Specification
 
+ITEM = "item of an array"
+
 Schemas = list[tuple[dict[str, JsonObject], frozenset[str]]]
 """The schemas of a place by their own places, and the places of all schemas they are within."""
 
@@ -89,13 +91,14 @@ def _fields(specification: Specification, schemas: Schemas, value: Json, at: str
     if isinstance(value, dict):
         inner = [(name if _within(specification, schemas, name) else "*", one) for name, one in value.items()]
     elif isinstance(value, list):
-        inner = [("*", one) for one in value]
+        inner = [(ITEM, one) for one in value]
     for token, one in inner:
         places = _within(specification, schemas, token)
         if places:
-            yield f"{at}/{escape(token)}"
+            pointer = f"{at}/{'*' if token == ITEM else escape(token)}"
+            yield pointer
             below = [(parts, above | {*parts}) for parts, above in places if above.isdisjoint(parts)]
-            yield from _fields(specification, below, one, f"{at}/{escape(token)}")
+            yield from _fields(specification, below, one, pointer)
 
 
 def _within(specification: Specification, schemas: Schemas, token: str) -> Schemas:
@@ -114,9 +117,9 @@ def _children(parts: dict[str, JsonObject]) -> Iterator[tuple[str, str]]:
             named = node.get(keyword)
             for name in named if isinstance(named, dict) else ():
                 yield name if keyword == "properties" else "*", under(at, keyword, name)
-        for keyword in ("items", "additionalProperties"):
+        for token, keyword in ((ITEM, "items"), ("*", "additionalProperties")):
             if isinstance(node.get(keyword), dict):
-                yield "*", under(at, keyword)
+                yield token, under(at, keyword)
         first = node.get("prefixItems")
         for i in range(len(first) if isinstance(first, list) else 0):
-            yield "*", under(at, "prefixItems", i)
+            yield ITEM, under(at, "prefixItems", i)

@@ -134,3 +134,20 @@ def test_no_more_shapes_are_kept_than_there_is_room_for() -> None:
     for number in range(2 * fields.MAX_SHAPES):
         assert tree.find({"a": 1, f"other-{number}": 2}) == 1
     assert len(tree.root.shapes) == fields.MAX_SHAPES
+
+
+@pytest.mark.parametrize("found", [{"sku": 1}, {"0": {"sku": 1}}, None, "sku", 1])
+def test_what_is_no_array_covers_no_item_of_one(found: Any) -> None:
+    items: dict[str, Any] = {"items": {"properties": {"sku": {}}}}
+    tree = FieldTree(spec({}, components={"schemas": {"M": {"properties": {"lines": items}}}}), PLACE)
+    assert tree.pointers == ["/lines", "/lines/*", "/lines/*/sku"]
+    assert tree.find({"lines": found}) == 0b001
+    assert tree.find({"lines": [{"sku": 1}]}) == 0b111
+
+
+@pytest.mark.parametrize("found", [[{"sku": 1}], [1], None, "sku"])
+def test_what_is_no_object_covers_no_field_of_one(found: Any) -> None:
+    other: dict[str, Any] = {"additionalProperties": {"properties": {"sku": {}}}}
+    tree = FieldTree(spec({}, components={"schemas": {"M": other}}), PLACE)
+    assert tree.find(found) == 0
+    assert tree.find({"line": {"sku": 1}}) == 0b11
