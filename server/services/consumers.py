@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import islice
 
 from server.services.errors import InvalidInput, NotFound
-from server.services.narrowing import Cursor, Filters
+from server.services.narrowing import Cursor, Filters, rows_of
+from server.store.filters import FieldFilter, FilterField
+from server.store.reader import Reader
 from server.store.rows import ConsumerOperationRow, ConsumerRow, HourCount, Listed
 from server.store.store import Store
-from server.store.values import HOUR_NS
+from server.store.values import DAY_NS, HOUR_NS
 
 MAX_PERIODS = 2_400  # of one answer: 100 days by hour
 SHOWN_HOURS = 24  # without a beginning
+PAGE = 500  # rows
 
 
 class Period(Enum):
@@ -58,6 +62,23 @@ class KnownConsumers:
         with self._store.reading() as reader:
             return reader.consumers.operations(number, limit, after)
 
+    def callers_of_deprecated(self, limit: int) -> Sequence[tuple[ConsumerRow, ConsumerOperationRow]]:
+        """Consumers of deprecated operations with each of these, at most `limit`: who must be told."""
+        deprecated = Filters(fields=(FieldFilter(FilterField.DEPRECATED, (1,)),))
+        with self._store.reading() as reader:
+            found = (
+                (one, operation)
+                for one in rows_of(lambda after: reader.consumers.listed(deprecated, PAGE, after))
+                for operation in _operations(reader, one)
+                if operation.deprecated
+            )
+            return [*islice(found, limit)]
+
+    def week_of(self, one: ConsumerRow) -> Sequence[PeriodCounts]:
+        """A consumer's calls of each hour of the last seven days."""
+        of_one = (FieldFilter(FilterField.CONSUMER, (one.number,)),)
+        return self.over_time(Filters(of_one, since=self._clock() - 7 * DAY_NS), Period.HOUR)
+
     def over_time(self, filters: Filters, by: Period) -> Sequence[PeriodCounts]:
         """The calls of each period, oldest first, also of those without calls; of the last 24 hours if no
         beginning is given. Raises InvalidInput if these are too many.
@@ -73,6 +94,10 @@ class KnownConsumers:
             statuses = _by_period(reader.consumers.statuses_by_hour(whole), by)
             verdicts = _by_period(reader.consumers.verdicts_by_hour(whole), by)
         return [PeriodCounts(one * length, statuses.get(one, {}), verdicts.get(one, {})) for one in periods]
+
+
+def _operations(reader: Reader, one: ConsumerRow) -> Iterator[ConsumerOperationRow]:
+    return rows_of(lambda after: reader.consumers.operations(one.number, PAGE, after))
 
 
 def _by_period(counts: Iterable[HourCount], by: Period) -> Mapping[int, Mapping[str, int]]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from server.analysis.coverage.confidence import confidence
 from server.analysis.coverage.counts import UNKNOWN_PARTS, By, Counts
-from server.analysis.coverage.documents import CoverageReport, GapReport
+from server.analysis.coverage.documents import CoverageReport, GapReport, OperationCoverage
 from server.analysis.coverage.gaps import gaps
 from server.analysis.coverage.outline import Outline
-from server.analysis.coverage.report import calls, matching, report
+from server.analysis.coverage.report import calls, matching, operation_report, report
 from server.analysis.specs.judging.judged import Judged
 from server.analysis.views import most_seen
 from server.ingest.catalogue_editor import CatalogueEditor
@@ -64,6 +64,18 @@ class CoverageReports:
         """Coverage of a document, which is not stored, by the newest stored exchanges. Raises SpecError."""
         counted = self._sampled(api, scope.by, based(self._load, raw, None))
         return self._report(counted, scope, consumer)
+
+    def of_operation(self, api: int, key: str) -> OperationCoverage | None:
+        """The parameters and fields of one operation, and how many exchanges exercised each. None if no
+        specification describes it.
+        """
+        outline, counts = self._catalogue.published.outline(api), Counts()
+        if key not in outline.offers:
+            return None
+        with self._store.reading() as reader:
+            for one in reader.coverage.counts(api, By.USER_AGENT, key):
+                counts.add(one.operation, one.consumer, [one.part], one.count)
+        return operation_report(outline, outline.offers[key], counts)
 
     def _report(self, counted: Counted, scope: Scope, consumer: str | None) -> CoverageReport:
         with self._store.reading() as reader:

@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from server.analysis.specs.excerpts import Excerpt, of_operation
 from server.analysis.specs.kinds import Kind, Severity, Verdict, Where, severity_of
 from server.ingest.catalogue_editor import CatalogueEditor
-from server.services.errors import UnknownApi
+from server.services.errors import NotFound, UnknownApi
 from server.services.narrowing import Cursor, Filters, number_of
+from server.store.filters import FieldFilter, FilterField
 from server.store.reader import Reader
 from server.store.rows import (
     AgentRow,
@@ -24,11 +26,13 @@ from server.store.rows import (
     Listed,
     Newcomers,
     OperationRow,
+    SpecTitle,
 )
 from server.store.store import Store
 from server.store.values import DAY_NS
 
 LATEST = 20  # deviations and exchanges
+SAMPLES = 5  # exchanges of an operation
 SHORT = 6  # rows of each list of the overview
 NEW_NS = DAY_NS  # what was first seen within this time is new
 
@@ -67,6 +71,21 @@ class Estate:
     def documented_calls(self) -> int:
         """Calls of described operations."""
         return self.judged - self.counts.verdicts.get(Verdict.SHADOW, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class OperationSummary:
+    """An operation with its latest deviations and exchanges. `only` filters lists to it; `excerpt` is its
+    description in the specification with this `title`, None if there is none.
+    """
+
+    api: ApiRow
+    operation: OperationRow
+    only: Filters
+    deviations: Listed[DeviationRow]
+    exchanges: Listed[ExchangeRow]
+    title: SpecTitle | None
+    excerpt: Excerpt | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +128,32 @@ class Overview:
                 ledgers=reader.fleet.ledgers(),
                 agent=heard[0] if heard else None,
             )
+
+    def of_operation(self, id: str, operation: str) -> OperationSummary:
+        """An operation, by its API's id and its own. Raises UnknownApi and NotFound."""
+        with self._store.reading() as reader:
+            number = number_of(reader, id)
+            api, row = reader.inventory.api(number), reader.inventory.operation(number, operation)
+            if api is None or row is None:
+                raise NotFound("no such operation, or it was never called")
+            filters = Filters(fields=(FieldFilter(FilterField.OPERATION, (row.number,)),), api=number)
+            found = self._excerpt(number, row.key)
+            return OperationSummary(
+                api=api,
+                operation=row,
+                only=filters,
+                deviations=reader.deviations.listed(filters, LATEST, None),
+                exchanges=reader.exchanges.listed(filters, SAMPLES, None),
+                title=found[0] if found else None,
+                excerpt=found[1] if found else None,
+            )
+
+    def _excerpt(self, api: int, key: str) -> tuple[SpecTitle, Excerpt] | None:
+        for one in reversed(self._catalogue.published.of_api(api)):
+            said, excerpt = one.specification, of_operation(one.specification, key)
+            if excerpt is not None:
+                return SpecTitle(one.stored.id, said.title, said.version), excerpt
+        return None
 
     def of_api(self, id: str, limit: int, after: Cursor | None) -> ApiSummary:
         """The summary of the API with this id, or of the one it was merged into. Raises UnknownApi."""

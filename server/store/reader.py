@@ -191,8 +191,8 @@ class FleetReader(Protocol):
 class CoverageReader(Protocol):
     """Coverage of an API's specifications."""
 
-    def counts(self, api: int, by: str) -> Iterator[PartCount]:
-        """Counts for everyone, and for consumers of one kind."""
+    def counts(self, api: int, by: str, operation: str | None = None) -> Iterator[PartCount]:
+        """Counts for everyone, and for consumers of one kind; of one operation if its key is given."""
 
     def undescribed(self, api: int) -> Iterator[UndescribedCount]:
         """Calls that no specification describes; all calls if the API has none."""

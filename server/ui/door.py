@@ -57,7 +57,9 @@ PAGES = (
     ("/apis", "APIs"),
     ("/operations", "Operations"),
     ("/deviations", "Deviations"),
+    ("/consumers", "Consumers"),
     ("/exchanges", "Exchanges"),
+    ("/agents", "Agents"),
 )
 """The address and the name of each page that every page leads to."""
 SHOWN = {
@@ -65,6 +67,7 @@ SHOWN = {
     ("specified", "false"): "without a specification",
     ("state", "shadow"): "undocumented",
     ("state", "zombie"): "deprecated",
+    ("deprecated", "yes"): "callers of deprecated operations",
 }
 """A filter of a list in words, where its name and value are not plain enough."""
 

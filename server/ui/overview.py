@@ -2,27 +2,53 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends, Request, Response
+import time
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from agent.wire import lost
 from server.api.context import Here
+from server.services.consumers import Period, PeriodCounts
+from server.services.narrowing import Filters
 from server.services.overview import Estate
+from server.ui.charts import by_status, by_verdict
 from server.ui.door import Page, admin, page, server_of
+
+HOUR_NS = 3600 * 1_000_000_000
+DAY_H = 24
+MAX_HOURS = 7 * 24  # older hours are summed by day
 
 router = APIRouter(route_class=Page, include_in_schema=False, dependencies=[Depends(admin)])
 
 
 @router.get("/")
-def overview_page(request: Request, here: Here) -> Response:
+def overview_page(
+    request: Request, here: Here, hours: Annotated[int, Query(ge=1, le=MAX_HOURS)] = DAY_H
+) -> Response:
+    now = time.time_ns()
     found = here.overview.estate()
+    both = here.consumers.over_time(Filters(since=now - (2 * hours - 1) * HOUR_NS), Period.HOUR)
+    before, shown = both[:-hours], both[-hours:]
     return page(
         request,
         "overview.html",
         found=found,
+        by_status=by_status(shown),
+        by_verdict=by_verdict(shown),
+        conforming=[_conforming(before), _conforming(shown)],
+        shown_hours=hours,
         totals=_totals(found),
         heard=found.agent is not None,
         server=server_of(request),
     )
+
+
+def _conforming(periods: Sequence[PeriodCounts]) -> float | None:
+    """The share of calls that conform, of those that were judged; None if none was."""
+    judged = sum(sum(one.verdicts.values()) for one in periods)
+    return sum(one.verdicts.get("conforming", 0) for one in periods) / judged if judged else None
 
 
 def _totals(found: Estate) -> dict[str, int]:

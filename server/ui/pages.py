@@ -28,7 +28,7 @@ from server.api.paging import page as listed
 from server.services.attaching import AttachTarget
 from server.services.inventory import OperationState
 from server.services.sent import Sent
-from server.ui import decide, login, overview
+from server.ui import agents, consumers, decide, login, operation, overview
 from server.ui.door import FOLDER, Page, admin, asked_of, failed, page, secure, server_of, wants_page
 from server.ui.marked import marked_body
 from server.ui.upload import uploaded
@@ -65,6 +65,9 @@ def install(app: FastAPI) -> None:
 
     app.include_router(login.router)
     app.include_router(overview.router)
+    app.include_router(operation.router)
+    app.include_router(consumers.router)
+    app.include_router(agents.router)
     app.include_router(router)
     app.include_router(decide.router)
     app.mount("/static", Static(directory=FOLDER / "static"))

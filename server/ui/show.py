@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
@@ -145,6 +145,12 @@ def percent(part: int, whole: int) -> str:
     return "> 99 %" if 99 < share < 100 else f"{share:.0f} %"
 
 
+def change(shares: Sequence[float]) -> str:
+    """From one share to another, in percentage points."""
+    points = 100 * (shares[1] - shares[0])
+    return "unchanged" if abs(points) < 0.5 else f"{points:+.0f} points"
+
+
 def width(part: int, whole: int) -> float:
     """A share of a bar that is 100 wide."""
     return round(100 * part / whole, 2) if whole else 0.0
@@ -196,6 +202,7 @@ FILTERS = {
     "ago": ago,
     "body": body,
     "by_class": by_class,
+    "change": change,
     "count": count,
     "duration": duration,
     "freshness": freshness,

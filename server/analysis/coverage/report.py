@@ -51,7 +51,7 @@ def report(
     are listed and left out of the totals, as deprecated ones are.
     """
     operations = [
-        _operation(outline, offer, counts, caller, excluded)
+        operation_report(outline, offer, counts, caller, excluded)
         for offer in outline.offers.values()
         if level in (None, offer.level) and (tag is None or tag in offer.operation.tags)
     ]
@@ -113,9 +113,14 @@ def _by_tag(operations: Iterable[OperationCoverage]) -> dict[str, list[Operation
     return found
 
 
-def _operation(
-    outline: Outline, offer: Offer, counts: Counts, caller: Callers | None, excluded: Container[str]
+def operation_report(
+    outline: Outline,
+    offer: Offer,
+    counts: Counts,
+    caller: Callers | None = None,
+    excluded: Container[str] = (),
 ) -> OperationCoverage:
+    """The coverage of one operation."""
     operation = offer.operation
     named = counts.callers.get(offer.key, {})
     if caller is None:

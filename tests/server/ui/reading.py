@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import httpx
 
 INLINE = {"a", "code", "span", "time"}
-OTHER = ("/api/", "/static/", "/logout", "/metrics", "/openapi.json")
+OTHER = ("/api/", "/static/", "/logout", "/metrics", "/openapi.json", "/deprecated.csv")
 LINKS = {"href", "src", "action", "data-url", "hx-get"}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.wire import Capture, Endpoint, SubOperation, WebSocket, WebSocketHalf, WebSocketText
+from agent.wire import Capture, Consumer, Endpoint, SubOperation, WebSocket, WebSocketHalf, WebSocketText
 from server.analysis.specs.kinds import Verdict
 from server.analysis.specs.load import load
 from server.ui.pages import APIS
@@ -22,7 +22,8 @@ POLICY = (
 )
 TAGS = """html head meta title link body header main nav section a img form button h1 h2 h3 p span dl dt dd
     div ul li footer code pre table thead tbody tr th td caption time svg rect script noscript label input
-    select option mark"""
+    select option mark figure figcaption g desc details
+    summary"""
 ATTRIBUTES = """charset name content lang rel href type src defer id class width height alt aria-current
     aria-hidden hidden aria-label aria-labelledby role data-label data-url data-count title scope datetime
     selected viewbox preserveaspectratio x y method action enctype value size maxlength pattern required
@@ -75,6 +76,67 @@ def test_what_was_first_seen_within_a_day_is_new(client: Client) -> None:
     assert "New in 24 hours 0 APIs, 1 operations, 0 deviations" in text
     assert "operation GET /fresh" in text
     assert "GET /old" not in text
+
+
+def test_an_operations_page_has_its_numbers_specification_coverage_and_consumers(client: Client) -> None:
+    api = filled(client)
+    found = next(one for one in client.items("/operations") if one["operation"] == "GET /users/{id}")
+    text = page(client, f"/apis/{api}/operations/{found['id']}")
+    for said in (
+        "nginx:8080 GET /users/{id} Calls 2",
+        "Statuses 200 2 Verdicts conforming 1 deviating 1",
+        "Operation id getUser",
+        "Calls by duration 2 calls, at most 2",
+        "unknown-parameter GET /users/{id} query colour",
+        "As specified Shop 1.2 /paths/~1users~1{id}/get operationId: getUser",
+        "1 of 1 parameters and 1 of 2 fields were used",
+        "response.body.200/name not used",
+        "curl process 2",
+    ):
+        assert said in text, said
+    assert "no such operation" in page(client, f"/apis/{api}/operations/{'0' * 16}", 404).lower()
+    undocumented = next(one for one in client.items("/operations") if one["operation"] == "GET /admin")
+    text = page(client, f"/apis/{api}/operations/{undocumented['id']}")
+    assert "No specification describes this operation." in text
+
+
+def test_calls_over_time_are_bars_with_a_table(client: Client) -> None:
+    client.send(*both(0, start=time.time_ns() - 10**9), *both(1, status=503, start=time.time_ns() - 10**9))
+    text = page(client, "/?hours=168")
+    assert "Calls per hour by status 2 calls, at most 2" in text
+    assert re.search(r"As a table When 2xx 5xx \d{4}-\d\d-\d\d \d\d:00 UTC 1 1", text)
+    assert client.http.get("/?hours=169").status_code == 422
+
+
+def test_consumers_are_listed_with_what_each_calls_and_who_must_be_told(client: Client) -> None:
+    filled(client)
+    assert "curl process 4 1 3 1" in page(client, "/consumers")
+    assert "callers of deprecated operations All" in page(client, "/consumers?deprecated=yes")
+    (one,) = client.items("/consumers")
+    text = page(client, f"/consumers/{one['id']}")
+    assert "GET /carts deprecated nginx:8080 1 200 1" in text
+    answer = client.http.get("/deprecated.csv")
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    (_, told) = answer.text.splitlines()
+    assert told.startswith("curl,process,nginx:8080,GET /carts,1,")
+    page(client, "/consumers/0000000000000000", 404)
+
+
+def test_a_captured_name_is_no_formula_in_a_spreadsheet(client: Client) -> None:
+    client.send(*both(0, "/carts", consumer=Consumer(user_agent="=cmd|x"), process=None))
+    describe(client, path=f"/apis/{only_api(client)}/spec")
+    wait_for(lambda: client.items("/consumers", deprecated="yes"), "deprecated call")
+    assert "\r\n'=cmd|x," in client.http.get("/deprecated.csv").text
+
+
+def test_agents_are_listed_with_state_lag_and_what_became_of_all_they_saw(client: Client) -> None:
+    assert "No agent is connected yet" in page(client, "/agents")
+    filled(client)
+    client.report(Capture("everything", 12_000))
+    text = page(client, "/agents")
+    assert "agent-1 everything 12 s" in text
+    assert "No bytes lost. No exchanges lost." in text
+    assert "200 B parsed" in text
 
 
 def test_the_list_of_apis_says_what_each_is(client: Client) -> None:

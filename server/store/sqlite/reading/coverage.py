@@ -21,7 +21,7 @@ class SqliteCoverage:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
-    def counts(self, api: int, by: str) -> Iterator[PartCount]:
+    def counts(self, api: int, by: str, operation: str | None = None) -> Iterator[PartCount]:
         rows = self._db.execute(
             """SELECT operations.key, consumers.name, part_counts.part, part_counts.count FROM operations
             JOIN coverage ON coverage.operation = operations.number
@@ -29,8 +29,9 @@ class SqliteCoverage:
             JOIN part_counts ON part_counts.operation = coverage.operation
             AND part_counts.consumer = coverage.consumer
             WHERE operations.api = ?1 AND (coverage.consumer = 0 OR consumers.kind = ?2)
-            AND substr(part_counts.part, 1, length(?3)) <> ?3""",
-            (api, by, UNDESCRIBED),
+            AND substr(part_counts.part, 1, length(?3)) <> ?3
+            AND operations.key = coalesce(?4, operations.key)""",
+            (api, by, UNDESCRIBED, operation),
         )
         return (PartCount(*row) for row in rows)
 
