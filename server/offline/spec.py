@@ -14,6 +14,7 @@ from server.analysis.specs.load import load_files
 from server.analysis.specs.model import SpecError
 from server.analysis.specs.specification import Specification
 from server.offline import values
+from server.offline.reports.lines import line_of, lines
 
 NAMES = [f"{name}.{ending}" for name in ("openapi", "swagger") for ending in ("yaml", "yml", "json")]
 
@@ -72,8 +73,11 @@ def specification(
     """
     folder, name = located(path, root)
     found = load_files(name, from_folder(folder), policy or ReportingPolicy(), base_path)
-    for warning in found.warnings[:SHOWN_WARNINGS]:
-        sys.stderr.write(f"{path}: warning: {warning}\n")
+    shown = found.warnings[:SHOWN_WARNINGS]
+    known = lines((folder / name).read_bytes().decode("utf-8-sig")) if shown else {}
+    for warning in shown:
+        line = line_of(known, warning.partition(": ")[0]) if warning.startswith("/") else None
+        sys.stderr.write(f"{path}{f':{line}' if line else ''}: warning: {warning}\n")
     if len(found.warnings) > SHOWN_WARNINGS:
         sys.stderr.write(f"{path}: warning: and {len(found.warnings) - SHOWN_WARNINGS} more\n")
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 
 from server.analysis.json import JsonObject
@@ -44,7 +45,8 @@ def load_files(
     bundled = bundle(root, read)
     document = bundled.document if base_path is None else rebased(bundled.document, base_path)
     try:
-        return understand(document, policy)
+        found = understand(document, policy)
+        return replace(found, warnings=tuple(map(bundled.named, found.warnings)))
     except SpecError as error:
         raise bundled.blame(error) from None
 

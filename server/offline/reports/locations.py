@@ -1,28 +1,19 @@
-"""Lines of a specification's file: JSON pointer → line, for reports that point into it.
-
-The file has been read as a specification already, so it is well-formed. Only places down to `MAX_DEPTH` are
-kept, which reaches an operation's single responses; what lies deeper is at the line of what holds it.
-"""
+"""Where in its file a specification describes what a deviation differs from."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
+from itertools import zip_longest
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-import yaml
-
-from server.analysis.specs.document.pointers import pointer, under
-from server.analysis.specs.kinds import Where
+from server.analysis.specs.document.pointers import pointer
+from server.analysis.specs.kinds import Kind, Where
 from server.analysis.specs.model import Operation
 from server.analysis.specs.specification import Specification
+from server.offline.reports.lines import line_of, lines
 from server.offline.reports.report import MatchReport, ReportRow
 
-MAX_DEPTH = 5  # /paths/~1pets/get/responses/200
-
-_JSON_TOKEN = re.compile(r'\n|[{}\[\]]|"(?:[^"\\]|\\.)*"|[^\s{}\[\]:,"]+')
 _PARTS = {
     Where.PATH: "parameters",
     Where.QUERY: "parameters",
@@ -32,14 +23,6 @@ _PARTS = {
     Where.STATUS: "responses",
     Where.SECURITY: "security",
 }
-
-
-class _Event(NamedTuple):
-    """One event of a document: a scalar has a `text`. Lines count from 1."""
-
-    what: Literal["object", "array", "end", "scalar"]
-    line: int
-    text: str = ""
 
 
 class SpecReport(NamedTuple):
@@ -63,15 +46,25 @@ class SpecFile:
         return self._operations.keys()
 
     def line(self, row: ReportRow) -> int:
-        """The line of what a deviation differs from; an undocumented call is at the list of paths."""
+        """The line of what a deviation differs from; an undocumented call is at the list of paths, an
+        undocumented method at its path.
+        """
         operation = self._operations.get(row.operation) if row.described else None
-        return self.line_of(self._pointer(operation, row) if operation else "/paths")
+        if operation is not None:
+            return self.line_of(self._pointer(operation, row))
+        template = self._template(row.operation) if row.rule == Kind.UNKNOWN_METHOD else None
+        return self.line_of("/paths" if template is None else pointer(("paths", template)))
+
+    def _template(self, call: str) -> str | None:
+        """The described path that is a call's, whatever its parameters are named; the most literal one."""
+        path = call.partition(" ")[2]
+        alike = {one.template: _alike(one.key.partition(" ")[2], path) for one in self._operations.values()}
+        best = max(alike, key=alike.__getitem__, default=None)
+        return best if best is not None and alike[best] >= 0 else None
 
     def line_of(self, place: str) -> int:
         """The line of a place, or of the closest one above it that the file has itself."""
-        while place and place not in self._lines:
-            place = place.rpartition("/")[0]
-        return self._lines.get(place, 1)
+        return line_of(self._lines, place)
 
     def _pointer(self, operation: Operation, row: ReportRow) -> str:
         place = _place(operation)
@@ -82,78 +75,13 @@ class SpecFile:
         return f"{place}/{part}" if part else place
 
 
+def _alike(one: str, other: str) -> int:
+    """How many segments of two paths are equal; -1 if one differs that is a parameter in neither."""
+    pairs = list(zip_longest(one.split("/"), other.split("/"), fillvalue=""))
+    differ = [pair for pair in pairs if pair[0] != pair[1]]
+    both = all(a and b and ("{" in a or "{" in b) for a, b in differ)
+    return len(pairs) - len(differ) if both else -1
+
+
 def _place(operation: Operation) -> str:
     return pointer(("paths", operation.template, operation.method.lower()))
-
-
-def lines(text: str) -> dict[str, int]:
-    """The lines of the places down to MAX_DEPTH: of a member that of its key."""
-    found: dict[str, int] = {}
-    open_: list[_Open] = []
-    for event in _json(text) if text.lstrip().startswith(("{", "[")) else _yaml(text):
-        if event.what == "end":
-            open_.pop()
-            continue
-        parent = open_[-1] if open_ else None
-        if parent is not None and parent.expects_key:
-            parent.key, parent.line = event.text, event.line
-            continue
-        place, line = parent.next(event.line) if parent is not None else ("", event.line)
-        if len(open_) <= MAX_DEPTH:
-            found.setdefault(place, line)
-        if event.what != "scalar":
-            open_.append(_Open(place, event.what == "object"))
-    return found
-
-
-class _Open:
-    """An open collection, at a pointer."""
-
-    __slots__ = ("_index", "_object", "_pointer", "key", "line")
-
-    def __init__(self, pointer: str, is_object: bool) -> None:
-        self._pointer, self._object = pointer, is_object
-        self._index = -1
-        self.key: str | None = None
-        self.line = 0
-
-    @property
-    def expects_key(self) -> bool:
-        return self._object and self.key is None
-
-    def next(self, line: int) -> tuple[str, int]:
-        """The pointer and the line of its next value, which begins at `line`."""
-        self._index += 1
-        if self.key is None:
-            return under(self._pointer, self._index), line
-        place, self.key = under(self._pointer, self.key), None
-        return place, self.line
-
-
-def _json(text: str) -> Iterator[_Event]:
-    line = 1
-    for token in _JSON_TOKEN.findall(text):
-        if token == "\n":
-            line += 1
-        elif token in "{[":
-            yield _Event("object" if token == "{" else "array", line)
-        elif token in "}]":
-            yield _Event("end", line)
-        else:
-            yield _Event("scalar", line, json.loads(token) if token[0] == '"' else token)
-
-
-def _yaml(text: str) -> Iterator[_Event]:
-    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
-        line = event.start_mark.line + 1 if event.start_mark else 1
-        match event:
-            case yaml.MappingStartEvent():
-                yield _Event("object", line)
-            case yaml.SequenceStartEvent():
-                yield _Event("array", line)
-            case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
-                yield _Event("end", line)
-            case yaml.ScalarEvent():
-                yield _Event("scalar", line, event.value)
-            case yaml.AliasEvent():
-                yield _Event("scalar", line)

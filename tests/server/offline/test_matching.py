@@ -307,7 +307,7 @@ def test_what_of_the_specification_is_not_judged_is_told_once_on_standard_error(
     matched(tmp_path, entry("GET", PET), entry("GET", PET), spec=spec)
     told = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
     assert len(told) == 1
-    assert told[0].startswith(f"{tmp_path / 'openapi.yaml'}: warning: /paths/~1pets~1{{id}}/get")
+    assert told[0].startswith(f"{tmp_path / 'openapi.yaml'}:10: warning: /paths/~1pets~1{{id}}/get")
     many = "".join(f"p{n}: {{pattern: '(?={n})'}}, " for n in range(30))
     matched(tmp_path, spec=SPEC.replace("{name:", "{" + many + "name:"))
     told = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]

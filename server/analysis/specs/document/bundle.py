@@ -49,6 +49,13 @@ class Bundle:
                 return SpecError(f"{path}#{error.where[len(place) :]}", error.reason)
         return error
 
+    def named(self, warning: str) -> str:
+        """A warning with its place given by file."""
+        for place, path in self.files.items():
+            if warning.startswith((place + "/", place + ":")):
+                return f"{path}#{warning[len(place) :]}"
+        return warning
+
 
 def bundle(root: str, read: Read) -> Bundle:
     """The document in the file `root` with all files it references. Raises SpecError."""

@@ -1,13 +1,14 @@
 """Checks every schema that operations reach, once at load: keyword types, references, patterns.
 
-Conversion and compilation then cannot fail. Patterns run on a linear-time engine; unsupported ones
+Conversion and compilation of what is not broken then cannot fail. What is broken is warned of, and what
+reaches it is known. Patterns run on a linear-time engine; unsupported ones
 (look-around, back-references, too large) are left out and named in a warning.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeGuard
 
 from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
@@ -95,7 +96,7 @@ _CHECKS: dict[str, tuple[Callable[[Json], bool], str]] = {
 
 
 class SchemaSurvey:
-    """Walks schemas from given places; `bad_patterns` and `warnings` grow."""
+    """Walks schemas from given places; `bad_patterns`, `broken` and warnings grow."""
 
     def __init__(
         self,
@@ -116,6 +117,7 @@ class SchemaSurvey:
         self.has_dynamic = False  # whether a schema refers to another by $dynamicRef
         self.has_directions = False  # whether schemas differ for requests and responses
         self.words: set[str] = set()  # names of fields, and values of discriminators
+        self.broken: dict[str, SpecError] = {}  # by the schema's place
         self._seen: set[str] = set()
         self._patterns: dict[str, bool] = {}
 
@@ -129,13 +131,44 @@ class SchemaSurvey:
         return len(self._seen)
 
     def walk(self, place: str) -> None:
-        """Checks the schema at `place` and all it reaches. Raises SpecError."""
+        """Checks the schema at `place` and all it reaches."""
         pending = [(place, place)]
         while pending:
             at, named_by = pending.pop()
             if at not in self._seen:
                 self._seen.add(at)
-                pending += self._check(self.pointers.at(at, named_by), at)
+                try:
+                    pending += self._check(self.pointers.at(at, named_by), at)
+                except SpecError as error:
+                    self.broken[at] = error
+                    self._warn(f"{error}; what uses it is not validated")
+
+    def reaching_broken(self, places: Iterable[str]) -> frozenset[str]:
+        """Those of the walked `places` that reach a broken schema, or are one, and what is between."""
+        users = self._users(places) if self.broken else {}
+        reaching: set[str] = set()
+        pending = [*self.broken]
+        while pending:
+            at = pending.pop()
+            if at not in reaching:
+                reaching.add(at)
+                pending += users.get(at, ())
+        return frozenset(reaching)
+
+    def _users(self, places: Iterable[str]) -> dict[str, list[str]]:
+        """Every reached schema → those that name it or have it directly in them."""
+        users: dict[str, list[str]] = {place: [] for place in places}
+        pending = [*users]
+        while pending:
+            user = pending.pop()
+            if user in self.broken:
+                continue
+            for at, _ in self._check(self.pointers.at(user, user), user):
+                if at not in users:
+                    users[at] = []
+                    pending.append(at)
+                users[at].append(user)
+        return users
 
     def _check(self, node: Json, place: str) -> Iterator[tuple[str, str]]:
         """Checks one schema; yields (place, named by) of those directly in it."""

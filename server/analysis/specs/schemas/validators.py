@@ -18,6 +18,7 @@ from server.analysis.specs.schemas.fields import MAX_CLOSURE, FieldIndex
 from server.analysis.specs.schemas.form import TEXT, Form, form_of
 from server.analysis.specs.schemas.survey import SchemaSurvey
 
+BROKEN = "the schema, or one that it uses, is no valid schema"
 MAX_TOGETHER = 20_000  # schemas; of more, each is compiled when traffic touches it
 Parts = Mapping[str, JsonObject]
 
@@ -41,6 +42,8 @@ class Schemas:
         self._checkers: dict[tuple[str, SchemaDirection], Checker] = {}
         self._forms: dict[str, Form] = {}
         self._fitting: dict[tuple[str, SchemaDirection], Draft202012Validator | None] = {}
+        every = dict.fromkeys(place for places in roots.values() for place in places)
+        self._broken = surveyed.reaching_broken(every)
         self._deferred: Deferred | None = None
         if surveyed.size > MAX_TOGETHER:
             self._deferred = Deferred(surveyed, self._fields)
@@ -48,10 +51,12 @@ class Schemas:
             for direction, places in roots.items():
                 self._add(dict.fromkeys(places), [direction])
         else:
-            self._add(dict.fromkeys(place for places in roots.values() for place in places), [*roots])
+            self._add(every, [*roots])
 
     def checker(self, place: str, direction: SchemaDirection) -> AnyChecker:
         """The checker of a root."""
+        if place in self._broken:
+            return refused(place, direction, BROKEN)
         if self._deferred is None:
             return self._checkers[place, direction]
         return DeferredChecker(self._deferred, self._target(place), direction)
@@ -76,8 +81,8 @@ class Schemas:
         return validator is not None and validator.is_valid({place: value})
 
     def form(self, place: str | None) -> Form:
-        """The form of the schema at `place`; text if there is none."""
-        if place is None:
+        """The form of the schema at `place`; text if there is none, or it is broken."""
+        if place is None or place in self._broken:
             return TEXT
         if place not in self._forms:
             self._forms[place] = form_of(place, self._pointers, self._fields)
@@ -95,6 +100,7 @@ class Schemas:
 
     def _add(self, places: Iterable[str], directions: Sequence[SchemaDirection]) -> None:
         """Compiles roots for these directions, for which schemas are equal."""
+        places = [place for place in places if place not in self._broken]
         limits = self._compiler.limits(places)
         for place in places:
             if place not in limits:

@@ -157,6 +157,20 @@ BAD: list[tuple[str, Any, str, str]] = [
         "/servers/0/variables/v",
         "not described",
     ),
+    ("deep", {"a": json.loads("[" * 150 + "]" * 150)}, "", "deeper"),
+]
+
+
+@pytest.mark.parametrize(("raw", "where", "reason"), [pytest.param(*case[1:], id=case[0]) for case in BAD])
+def test_a_bad_document_is_refused_with_place_and_reason(raw: Any, where: str, reason: str) -> None:
+    error = refused(raw if isinstance(raw, bytes) else json.dumps(raw).encode())
+    assert error.where == where
+    assert reason in error.reason
+    assert str(error) == (f"{where}: {error.reason}" if where else error.reason)
+    assert "\n" not in str(error)
+
+
+BROKEN: list[tuple[str, Any, str, str]] = [
     ("schema", with_schema([]), SCHEMA, "not an object"),
     ("type", with_schema({"type": "int"}), SCHEMA + "/type", "JSON type"),
     ("required", with_schema({"required": True}), SCHEMA + "/required", "array of strings"),
@@ -174,17 +188,44 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("ref-number", with_schema({"$ref": 1}), SCHEMA + "/$ref", "not a string"),
     ("ref-to-itself", with_schema({"$ref": "#" + SCHEMA}), SCHEMA, "without end"),
     ("discriminator", with_schema({"discriminator": {}}), SCHEMA + "/discriminator/propertyName", "missing"),
-    ("deep", {"a": json.loads("[" * 150 + "]" * 150)}, "", "deeper"),
 ]
 
 
-@pytest.mark.parametrize(("raw", "where", "reason"), [pytest.param(*case[1:], id=case[0]) for case in BAD])
-def test_a_bad_document_is_refused_with_place_and_reason(raw: Any, where: str, reason: str) -> None:
-    error = refused(raw if isinstance(raw, bytes) else json.dumps(raw).encode())
-    assert error.where == where
-    assert reason in error.reason
-    assert str(error) == (f"{where}: {error.reason}" if where else error.reason)
-    assert "\n" not in str(error)
+@pytest.mark.parametrize(("raw", "where", "reason"), [pytest.param(*case[1:], id=case[0]) for case in BROKEN])
+def test_a_broken_schema_is_warned_of_and_unjudged_where_it_is_used(
+    raw: Any, where: str, reason: str
+) -> None:
+    raw["paths"]["/y"] = {"get": operation()}
+    loaded = load(json.dumps(raw).encode())
+    (warning,) = loaded.warnings
+    assert warning.startswith(f"{where}: ")
+    assert reason in warning
+    assert warning.endswith("; what uses it is not validated")
+    assert loaded.match(call(answer=body({"a": 1}))).verdict == "unjudged"
+    assert loaded.match(call(path=b"/y")).verdict == "conforming"
+
+
+def test_what_reaches_a_broken_schema_is_unjudged_and_what_does_not_is_judged() -> None:
+    schemas = {
+        "Whole": {"type": "object", "properties": {"n": {"type": "integer"}}},
+        "Base": {"discriminator": {"propertyName": "k"}, "properties": {"k": {"type": "string"}}},
+        "Sub": {"allOf": [{"$ref": "#/components/schemas/Base"}, {"properties": {"z": {"type": "int"}}}]},
+        "Far": {"items": {"$ref": "#/components/schemas/Base"}},
+        "Unused": {"type": "madeup"},
+    }
+    paths = {
+        f"/{name}": with_schema({"$ref": f"#/components/schemas/{name}"})["paths"]["/x"]
+        for name in ("Whole", "Base", "Far")
+    }
+    loaded = load(json.dumps(document(paths, components={"schemas": schemas})).encode())
+    assert [warning.partition(":")[0] for warning in loaded.warnings] == [
+        "/components/schemas/Sub/allOf/1/properties/z/type"
+    ]
+    verdicts = {
+        name: loaded.match(call(path=f"/{name}".encode(), answer=body({"n": "x"}))).verdict
+        for name in ("Whole", "Base", "Far")
+    }
+    assert verdicts == {"Whole": "deviating", "Base": "unjudged", "Far": "unjudged"}
 
 
 def test_what_is_not_used_in_judging_is_warned_of() -> None:

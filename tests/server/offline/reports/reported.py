@@ -36,17 +36,19 @@ paths:
 DEVIATING_BODY = Body(11, b'{"name": 7}', "complete")
 
 
-def reported(tmp_path: Path, *paths: str, text: str = SPEC, name: str = "shop.yaml") -> SpecReport:
-    """The report of GETs of these paths: every answer has a name that is not of the specified type."""
+def reported(
+    tmp_path: Path, *paths: str, text: str = SPEC, name: str = "shop.yaml", method: str = "GET"
+) -> SpecReport:
+    """The report of calls of these paths, whose answers have a name that is not of the specified type."""
     file = tmp_path / name
     file.write_text(text)
     specification = load(text.encode())
     report, names = MatchReport(), reading.unmasked().names
     for i, path in enumerate(paths):
-        one = record(i, path=path)
+        one = record(i, path=path, method=method)
         assert one.response is not None
         if path.startswith("/pets/"):
             answer = type(one.response)(200, (), (), DEVIATING_BODY, "application/json")
-            one = record(i, path=path, response=answer)
+            one = record(i, path=path, method=method, response=answer)
         report.add(JudgedCall(i, one, specification.match(one), names))
     return SpecReport(report, SpecFile(file, specification))

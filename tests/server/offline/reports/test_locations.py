@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.offline.reports.locations import MAX_DEPTH, lines
+from server.offline.reports.lines import MAX_DEPTH, lines
 from tests.server.offline.reports.reported import SPEC, reported
 
 TREES = st.recursive(
@@ -22,6 +22,13 @@ def test_a_deviation_is_at_the_part_it_differs_from(tmp_path: Path) -> None:
     report, spec = reported(tmp_path, "/pets/a", "/old", "/nowhere")
     told = {row.rule: SPEC.splitlines()[spec.line(row) - 1].strip() for row in report.rows()}
     assert told == {"unknown-path": "paths:", "type": "'200':", "zombie": "get:"}
+
+
+def test_an_undocumented_method_is_at_its_path(tmp_path: Path) -> None:
+    report, spec = reported(tmp_path, "/old", "/pets/a", method="PATCH")
+    lines_of = {row.operation: SPEC.splitlines()[spec.line(row) - 1].strip() for row in report.rows()}
+    assert {row.rule for row in report.rows()} == {"unknown-method"}
+    assert set(lines_of.values()) == {"/old:", "/pets/{id}:"}
 
 
 def test_json_is_located_as_yaml_is(tmp_path: Path) -> None:

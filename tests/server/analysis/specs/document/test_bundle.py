@@ -135,7 +135,18 @@ def test_a_discriminator_knows_schemas_by_their_files(value: Any, kinds: list[st
 
 def test_files_that_lead_to_one_another_end() -> None:
     files = {**FILES, "schemas/Pet.yaml": "$ref: Other.yaml", "schemas/Other.yaml": "$ref: Pet.yaml"}
-    assert "without end" in refused(files)[1]
+    assert "without end" in of(files).warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "warning"),
+    [
+        ("type: madeup", "schemas/Pet.yaml#/type: not a JSON type"),
+        ("$ref: Name.yaml#/none", "schemas/Pet.yaml#/$ref: $ref to /x-bundled/Name/none, which is not"),
+    ],
+)
+def test_a_warning_names_the_file_of_its_place(text: str, warning: str) -> None:
+    assert of({**FILES, "schemas/Pet.yaml": text}).warnings[0].startswith(warning)
 
 
 @pytest.mark.parametrize(
@@ -143,12 +154,10 @@ def test_files_that_lead_to_one_another_end() -> None:
     [
         ({"schemas/Pet.yaml": None}, "schemas/Pet.yaml", "not among those"),
         ({"schemas/Pet.yaml": "type: [\n"}, "schemas/Pet.yaml line 2", "not YAML"),
-        ({"schemas/Pet.yaml": "type: madeup"}, "schemas/Pet.yaml#/type", "not a JSON type"),
         ({"schemas/Pet.yaml": "$ref: https://example.org/x.yaml"}, "schemas/Pet.yaml#/$ref", "URL"),
         ({"schemas/Pet.yaml": "$ref: /etc/passwd"}, "schemas/Pet.yaml#/$ref", "absolute"),
         ({"schemas/Pet.yaml": "$ref: ../../x.yaml"}, "schemas/Pet.yaml#/$ref", "outside"),
         ({"schemas/Pet.yaml": "$ref: ..\\x.yaml"}, "schemas/Pet.yaml#/$ref", "absolute"),
-        ({"schemas/Pet.yaml": "$ref: Name.yaml#/none"}, "schemas/Pet.yaml#/$ref", "not in the document"),
     ],
 )
 def test_what_cannot_be_brought_together_is_refused_with_file_and_place(
