@@ -16,6 +16,7 @@ TEST_MARK = " -- "  # separates the test's name that Kubernetes e2e clients appe
 USER = "user"  # the scheme of a credential whose user a server has authenticated
 ANONYMOUS = "system:anonymous"
 
+AGENT = b"user-agent"
 _CERTIFICATE = b"x-forwarded-client-cert"
 _SUBJECT, _VERIFIED, _IS_VERIFIED = b"ssl-client-subject-dn", b"ssl-client-verify", b"SUCCESS"
 """Headers that ingress-nginx sets, and the result of a certificate that it has verified."""
@@ -41,13 +42,22 @@ def hints(
         return wire.Consumer()
     if exchange.caller is not None:
         credential = _credential(exchange.caller, key)
-    agent = _header(masked.headers, b"user-agent")
-    groups = (_header(masked.headers, name.encode()) for name in aggregation_headers)
+    return told_by(
+        masked.headers, aggregation_headers, credential, vouched_name(exchange, raw.headers, masker)
+    )
+
+
+def told_by(
+    masked: wire.Pairs, aggregation_headers: tuple[str, ...], credential: Credential, name: str | None
+) -> wire.Consumer:
+    """The consumer with this credential and vouched name; the rest is in the masked headers."""
+    agent = _header(masked, AGENT)
+    groups = (_header(masked, name.encode()) for name in aggregation_headers)
     return wire.Consumer(
         user_agent=agent,
         credential_scheme=credential.scheme,
         credential=credential.fingerprint,
-        client_name=vouched_name(exchange, raw.headers, masker),
+        client_name=name,
         test_name=agent.partition(TEST_MARK)[2].strip() or None if agent else None,
         aggregation=next((group for group in groups if group is not None), None),
         facts=credential.facts,

@@ -1,9 +1,9 @@
 """Records of exchanges as they are, for a command that judges them where it reads them.
 
 A judgement says what differs and where, and holds no value of the exchange; on the values themselves it is
-better than on placeholders. Such a record never leaves the process. Of it three things are masked at once,
-since messages name them: method, host and content type. What else a report names, `PrintableNames` masks
-when it is first printed.
+better than on placeholders. Such a record never leaves the process. Of it some things are masked at once,
+since reports name them: method, host, content type and consumer. What else a report names, `PrintableNames`
+masks when it is first printed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class Unmasked:
     def record(
         self, exchange: Exchange, provenance: Provenance, aggregation_headers: tuple[str, ...] = ()
     ) -> wire.Record:
-        """The record of `exchange`. Malformed traffic never raises."""
+        """The record of `exchange`, grouped as `Redactor` does. Malformed traffic never raises."""
+        groups = self._headers.aggregation_headers(aggregation_headers)
         asked, answered = exchange.request, exchange.response
         named = {} if asked is None else _by_name(asked.headers)
         return wire.Record(
@@ -59,7 +60,7 @@ class Unmasked:
             None if asked is None else self._request(asked, named, provenance),
             None if answered is None else self._response(answered),
             redactor.UNTIMED,
-            wire.Consumer() if asked is None else self._consumer(exchange, asked, named),
+            wire.Consumer() if asked is None else self._consumer(exchange, asked, named, groups),
             exchange.completeness.value,
             redactor.upgraded_of(exchange.upgraded),
             fields_unknown=exchange.fields_unknown,
@@ -99,17 +100,24 @@ class Unmasked:
         shown = kept.data if kept.data or kept.state is BodyState.COMPLETE else None
         return wire.Body(kept.size, shown, kept.state)
 
-    def _consumer(self, exchange: Exchange, request: Request, named: dict[bytes, bytes]) -> wire.Consumer:
-        """How the caller proved who it is, and a name that a certificate or a server vouches for."""
+    def _consumer(
+        self, exchange: Exchange, request: Request, named: dict[bytes, bytes], groups: tuple[str, ...]
+    ) -> wire.Consumer:
+        """Hints at who called, masked, and without fingerprints."""
         caller, name = exchange.caller, None
         if caller is not None or not consumer.VOUCHING.isdisjoint(named):
             name = consumer.vouched_name(exchange, request.headers, self.masker)
         if caller is not None:
-            return wire.Consumer(None, consumer.caller_scheme(caller), None, name)
-        if value := named.get(b"authorization", b"").strip():
-            return wire.Consumer(None, credentials.scheme_of(value), None, name)
-        query = request.target.partition(b"?")[2]
-        return wire.Consumer(None, credentials.scheme(request.headers, query, self.masker), None, name)
+            scheme = consumer.caller_scheme(caller)
+        elif value := named.get(b"authorization", b"").strip():
+            scheme = credentials.scheme_of(value)
+        else:
+            query = request.target.partition(b"?")[2]
+            scheme = credentials.scheme(request.headers, query, self.masker)
+        wanted = (consumer.AGENT, *[group.encode() for group in groups])
+        told = tuple([(one, named[one]) for one in wanted if one in named])
+        masked = HeaderMasks(self._headers, MaskLog(), "", groups).masked(told)
+        return consumer.told_by(masked, groups, credentials.Credential(scheme), name)
 
     def _type_of(self, named: dict[bytes, bytes]) -> str | None:
         raw = named.get(b"content-type")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from server.analysis.coverage.documents import CoverageReport, GapReport
     from server.analysis.coverage.outline import Outline
     from server.analysis.coverage.report import Callers
+    from server.analysis.specs.judging.judged import Judged
+    from server.offline.judged_call import MasksNames
     from server.offline.scope import TrafficScope
 
 USAGE = 64
@@ -143,8 +146,9 @@ def _print(parsed: argparse.Namespace) -> None:
     if parsed.diff:
         _print_gaps(parsed, [_diff(*parsed.diff)])
         return
-    records = UntilUnreadable(reading.records(parsed.files, reading.options(parsed)))
-    counted = _count(parsed, records)
+    files = reading.unmasked(reading.options(parsed))
+    records = UntilUnreadable(reading.unmasked_records(files, parsed.files))
+    counted = _count(parsed, records, files.names)
     if parsed.used_by:
         _print_gaps(parsed, _gaps(parsed, counted))
     else:
@@ -186,12 +190,14 @@ def _reports(
     ]
 
 
-def _count(parsed: argparse.Namespace, records: UntilUnreadable[Record]) -> list[tuple[Outline, Counts]]:
+def _count(
+    parsed: argparse.Namespace, records: UntilUnreadable[Record], names: MasksNames
+) -> list[tuple[Outline, Counts]]:
     """Counts against each specification what is of its hosts. Raises ReadingError if there is nothing."""
     from server.analysis.coverage.counts import By, Counts
     from server.analysis.coverage.outline import Outline
 
-    scopes = [_scope(parsed, path) for path in parsed.spec]
+    scopes = [_scope(parsed, path, names) for path in parsed.spec]
     counted = {
         one.path: (Outline([one.specification]), Counts(parsed.keywords))
         for within in scopes
@@ -205,7 +211,7 @@ def _count(parsed: argparse.Namespace, records: UntilUnreadable[Record]) -> list
             found = within.judge(record)
             if found is not None:
                 outline, counts = counted[found[0].path]
-                counts.add_exchange(found[1], outline, by)
+                counts.add_exchange(_printable(found[1], names), outline, by)
     if records.error is not None and not records.count:
         raise records.error
     for within in scopes:
@@ -215,16 +221,25 @@ def _count(parsed: argparse.Namespace, records: UntilUnreadable[Record]) -> list
     return [*counted.values()]
 
 
+def _printable(judged: Judged, names: MasksNames) -> Judged:
+    """What is counted has no name of the exchange but in its judgement, or the path of an unknown call."""
+    if judged.judgement.operation is not None:
+        return judged
+    from server.offline.judged_call import printable
+
+    return replace(judged, record=printable(judged.record, names))
+
+
 def _is_accepted(record: Record) -> bool:
     return record.response is not None and record.response.status < HTTPStatus.BAD_REQUEST
 
 
-def _scope(parsed: argparse.Namespace, path: Path) -> TrafficScope:
+def _scope(parsed: argparse.Namespace, path: Path, names: MasksNames) -> TrafficScope:
     from server.offline.scope import Document, TrafficScope
     from server.offline.spec import SpecUnusable, specifications
 
     try:
-        found = [Document.of(*one) for one in specifications(path)]
+        found = [Document.of(file, one.naming(names.place)) for file, one in specifications(path)]
     except OSError as error:
         raise _Wrong(f"cannot read {path}: {error.strerror}") from None
     except SpecUnusable as error:

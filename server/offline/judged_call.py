@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from agent.wire import Record
+from msgspec.structs import replace
+
+from agent.wire import Mask, Record
 from server.analysis.inventory import host_of
 from server.analysis.specs.kinds import Where
 from server.analysis.specs.model import Judgement
@@ -23,6 +25,15 @@ class MasksNames(Protocol):
     def place(self, where: Where, place: str) -> str:
         """A masked name, or a JSON pointer of masked names, in a part of an exchange."""
         ...
+
+
+def printable(record: Record, names: MasksNames) -> Record:
+    """A record with a masked path, for reports that take no more of it than path and consumer."""
+    if record.request is None:
+        return record
+    path, masked = names.path(record.request.path)
+    masks = tuple([Mask(Where.PATH, str(index), "path") for index in masked])
+    return replace(record, request=replace(record.request, path=path), masks=masks)
 
 
 class JudgedCall:

@@ -1,4 +1,4 @@
-"""`spectap match` judges unmasked exchanges: what it prints of them is masked, from each place alone."""
+"""`spectap match` and `coverage` judge unmasked exchanges: what they print is masked, from each place."""
 
 from __future__ import annotations
 
@@ -83,6 +83,7 @@ PRINTED: dict[str, dict[str, Any]] = {
     "answered JSON key": entry("POST", URL, answer={TOKEN: {TOKEN: "x"}}),
     "form name": typed(FORM, f"{TOKEN}=1"),
     "multipart name": typed("multipart/form-data; boundary=b", multipart(TOKEN, "1")),
+    "path of no operation": entry("PATCH", f"http://shop.example/v1/{TOKEN}/x"),
     "content type": typed(f"application/{TOKEN}", "x"),
 }
 """Names that a report has: each would be printed as it is without masks."""
@@ -103,6 +104,7 @@ KEPT: dict[str, dict[str, Any]] = {
     "JSON that is none": typed("application/json", f'{{"name": {TOKEN}'),
     "method": entry(TOKEN.replace("_", "-"), f"{URL}/7"),
     "fragment": entry("GET", f"{URL}/x#{TOKEN}"),
+    "user agent": entry("GET", f"{URL}/7", headers={"User-Agent": f"shop/{TOKEN} -- {TOKEN}"}),
     "redirect": entry("GET", f"{URL}/x", 301, answer_headers={"Location": f"/{TOKEN}"}),
 }
 """Values, of which a report says no more than that they differ."""
@@ -123,6 +125,22 @@ def test_no_output_has_a_secret_from_any_place(
         matched(tmp_path, (PRINTED | KEPT)[place], output)
         out, err = capfd.readouterr()
         assert out or err
+        assert found_in(NEEDLES, {"output": out.encode(), "messages": err.encode()}) == []
+
+
+@pytest.mark.parametrize("place", [*PRINTED, *KEPT])
+def test_no_coverage_report_has_a_secret_from_any_place(
+    place: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "traffic.har").write_bytes(document((PRINTED | KEPT)[place]))
+    (tmp_path / "openapi.yaml").write_text(SPEC)
+    given = [str(tmp_path / "traffic.har"), "--spec", str(tmp_path / "openapi.yaml"), "--any-host"]
+    given += ["--aggregation-header", "age", "--keywords"]
+    grouped = [["--json", "--by", by] for by in ("user_agent", "test", "aggregation")]
+    for chosen in (*grouped, ["--csv"], []):
+        assert cli.main(["coverage", *given, *chosen]) == 0
+        out, err = capfd.readouterr()
+        assert out
         assert found_in(NEEDLES, {"output": out.encode(), "messages": err.encode()}) == []
 
 
