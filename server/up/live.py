@@ -12,7 +12,8 @@ import httpx
 from agent.wire import CaptureScope, lost
 from server.analysis.json import Json, JsonObject, array_in, object_in, text_in, texts_in
 
-PATIENCE_S = 2.0
+PATIENCE_S = 5.0
+UPLOAD_S = 60.0  # compiling a specification on a slow machine
 MOST_SHOWN = 8  # libraries, and failures to attach
 MOST_APIS = 200  # the server's largest page
 MOST_DEVIATIONS = 50
@@ -57,7 +58,7 @@ class HttpProbe:
         headers = {"content-type": "application/yaml"}
         try:
             response = self._client.post(
-                path, params=dict(query), content=document.read_bytes(), headers=headers
+                path, params=dict(query), content=document.read_bytes(), headers=headers, timeout=UPLOAD_S
             )
         except httpx.HTTPError as error:
             return type(error).__name__

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Event
+
+import pytest
+
 from server.analysis.json import JsonObject
-from server.up.live import LiveCounts, counts_of, detaching, watching
+from server.up import live
+from server.up.live import HttpProbe, LiveCounts, counts_of, detaching, watching
+from tests.served import served
 
 STATUS: JsonObject = {
     "agent": "node-1",
@@ -45,3 +54,33 @@ def test_values_of_another_kind_count_as_absent() -> None:
     assert counts_of(ODD) == LiveCounts(exchanges=0, stored=0, lost_bytes=0, not_stored=0)
     assert watching(ODD) == watching({})
     assert detaching(ODD) == ""
+
+
+class Slow(BaseHTTPRequestHandler):
+    """Answers after ten times the patience."""
+
+    def do_GET(self) -> None:
+        Event().wait(10 * live.PATIENCE_S)
+        with suppress(BrokenPipeError):
+            self.send_response(200)
+            self.end_headers()
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.do_GET()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing."""
+
+
+def test_a_specification_may_take_longer_than_a_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "PATIENCE_S", 0.05)
+    document = tmp_path / "spec.yaml"
+    document.write_text("openapi: 3.1.0\n")
+    with served(ThreadingHTTPServer(("127.0.0.1", 0), Slow)) as port:
+        probe = HttpProbe(f"http://127.0.0.1:{port}")
+        assert not probe.ready()
+        assert probe.upload("/api/v1/specs", document, {}) is None
+        probe.close()
