@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,3 +70,35 @@ def test_the_api_server_refuses_what_it_does_not_know(prepared: Cluster) -> None
     objects["DaemonSet/spectap-agent"]["spec"]["template"]["spec"]["hostPIDs"] = True
     with pytest.raises(AssertionError, match="hostPIDs"):
         admitted(prepared, objects)
+
+
+def test_the_server_is_admitted_as_restricted_and_the_agent_as_privileged_only(cluster: Cluster) -> None:
+    objects, name = kustomized(cluster.layout.programs), "restricted"
+    cluster.kubectl("create", "namespace", name)
+    cluster.kubectl("label", "namespace", name, f"pod-security.kubernetes.io/enforce={name}")
+    try:
+        for account in ("spectap-server", "spectap-agent"):
+            cluster.kubectl("create", "serviceaccount", account, "--namespace", name)
+        assert "created" in tried(cluster, objects["StatefulSet/spectap-server"], name)
+        with pytest.raises(AssertionError, match="violates PodSecurity"):
+            tried(cluster, objects["DaemonSet/spectap-agent"], name)
+    finally:
+        cluster.kubectl("delete", "namespace", name, "--timeout=120s")
+
+
+def tried(cluster: Cluster, workload: dict[str, Any], namespace: str) -> str:
+    """What the API server says of one of its pods, which it does not make."""
+    spec = workload["spec"]["template"]["spec"]
+    claimed = [
+        {"name": one["metadata"]["name"], "emptyDir": {}}
+        for one in workload["spec"].get("volumeClaimTemplates", ())
+    ]
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "one"},
+        "spec": {**spec, "volumes": [*spec["volumes"], *claimed]},
+    }
+    return cluster.kubectl(
+        "create", "--namespace", namespace, "--dry-run=server", "--filename", "-", stdin=json.dumps(pod)
+    )
