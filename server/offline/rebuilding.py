@@ -18,12 +18,21 @@ if TYPE_CHECKING:
     from agent.wire import Record
     from server.analysis.json import JsonObject
     from server.analysis.rebuild.hosts import ByHost
+    from server.analysis.rebuild.learner import Learner
 
 FILE_ENDINGS = (".yaml", ".yml", ".json")
+MOST_REFUSED = 5  # operations without an accepted call that are named
 REPORT_EVERY = 10_000  # records between two progress lines
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
+_NOT_LEARNED = {
+    "no_call": "not part of an API, such as CORS preflights",
+    "over_bound": "beyond the number of operations that are kept",
+    "redirected": "redirected to the same path in another form, such as with a slash at its end",
+    "too_long": "with too long a path",
+    "unseen": "without the request or the answer",
+}
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -134,6 +143,7 @@ def _write(parsed: argparse.Namespace, existing: JsonObject | None, learnt: ByHo
     names = _file_names(sorted(learnt.learners))
     for host in sorted(learnt.learners):
         document = _document(parsed, existing, learnt, host)
+        _log_left_out(learnt.learners[host])
         if output is None:
             sys.stdout.buffer.write(_bytes(document, parsed.json))
             continue
@@ -216,6 +226,27 @@ def _to_file(path: Path, content: bytes) -> None:
             out.write(content)
     except OSError as error:
         raise _Wrong(f"cannot write {path}: {error.strerror}") from None
+
+
+def _log_left_out(learner: Learner) -> None:
+    """What traffic had and the document has not."""
+    from server.analysis.rebuild.refused import refused_operations
+
+    refused = refused_operations(learner)
+    if refused:
+        named = ", ".join(
+            f"{one.method} {one.path} ({', '.join(f'{status}: {times}' for status, times in one.statuses)})"
+            for one in refused[:MOST_REFUSED]
+        )
+        more = f" and {len(refused) - MOST_REFUSED} more" if len(refused) > MOST_REFUSED else ""
+        _log(f"not described, because no call was accepted: {named}{more}")
+    for outcome, what in _NOT_LEARNED.items():
+        if learner.counts[outcome]:
+            _log(f"records not learned: {learner.counts[outcome]}, {what}")
+
+
+def _log(text: str) -> None:
+    sys.stderr.write(f"spectap rebuild: {plain(text)}\n")
 
 
 def _log_summary(path: Path, document: JsonObject) -> None:

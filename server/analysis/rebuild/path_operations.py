@@ -142,6 +142,20 @@ class PathOperations:
                 found.setdefault((method, template), []).append(one)
         return {key: some for key, some in found.items() if any(one.operation.accepted for one in some)}
 
+    def refused(self) -> Iterator[tuple[str, str, LearntOperation]]:
+        """(method, path, operation) of those that never succeeded; the path is its template, else as it was
+        called, with {} for values.
+        """
+        accepted = self.grouped()
+        templates = self.templates.templates()
+        for leaf, one in self._leaves.items():
+            template = templates.resolve(one.segments)
+            if template is None:
+                shown = ("{}" if segment.startswith("\0") else segment for segment in leaf[1:])
+                yield leaf[0], "/" + "/".join(shown), one.operation
+            elif (leaf[0], template) not in accepted:
+                yield leaf[0], template.text, one.operation
+
     def _by_method(self) -> Iterator[tuple[str, PathOperation]]:
         for leaf, operation in self._leaves.items():
             yield leaf[0], operation

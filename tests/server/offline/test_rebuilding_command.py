@@ -251,3 +251,38 @@ def test_a_device_is_written_to_and_not_replaced(rebuild: Any, tmp_path: Path) -
         assert rebuild(PETS, "-o", str(pipe)) == 0
         assert yaml.safe_load(text.result())["paths"]
     assert pipe.is_fifo()
+
+
+def test_operations_of_which_no_call_was_accepted_are_named_and_not_described(
+    rebuild: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deleted = [entry("DELETE", f"http://shop.example/pets/{i}", status=403) for i in range(3)]
+    logins = [entry("POST", "http://shop.example/login", status=401) for _ in range(2)]
+    scans = [entry(url=f"http://shop.example/{name}", status=404) for name in (".env", "wp-login.php")]
+    assert rebuild([*PETS, *deleted, *logins, *scans]) == 0
+    said = capsys.readouterr()
+    assert [*yaml.safe_load(said.out)["paths"]] == ["/pets/{petId}"]
+    assert said.err == (
+        "spectap rebuild: not described, because no call was accepted:"
+        " DELETE /pets/{petId} (403: 3), POST /login (401: 2)\n"
+    )
+
+
+def test_of_many_refused_operations_the_most_called_are_named(
+    rebuild: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    guesses = [entry(url=f"http://shop.example/{name}", status=401) for name in "abcdefg"]
+    assert rebuild([*PETS, *guesses, guesses[-1]]) == 0
+    said = capsys.readouterr().err
+    assert "GET /g (401: 2), GET /a (401: 1), " in said
+    assert said.endswith(" and 2 more\n")
+
+
+def test_records_that_were_not_learned_are_counted_by_reason(
+    rebuild: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved = entry(
+        url="http://shop.example/pets/3/?full=true", status=301, answer_headers={"Location": "/pets/3"}
+    )
+    assert rebuild([*PETS, moved]) == 0
+    assert "records not learned: 1, redirected to the same path" in capsys.readouterr().err
