@@ -12,7 +12,7 @@ from server.api import models, render
 from server.api.context import Here
 from server.api.downloads import FILES, Format, list_or_file
 from server.api.gate import TokenRole, require
-from server.api.paging import DEFAULT_LIMIT, After, ConsumerFilters, Limit
+from server.api.paging import DEFAULT_LIMIT, After, ConsumerFilters, CountedCalls, Limit
 from server.services.consumers import Period
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(TokenRole.ADMIN))], tags=["consumers"])
@@ -67,7 +67,7 @@ def list_consumer_operations(
 @router.get("/stats")
 def get_stats(
     here: Here,
-    filters: ConsumerFilters,
+    filters: CountedCalls,
     by: Annotated[PeriodName, Query(description="The length of a period.")] = PeriodName.HOUR,
 ) -> models.Stats:
     """Calls over time, oldest first: of the last 24 hours, or from `since` on. Of calls older

@@ -11,7 +11,7 @@ from server.api import exchange_models, models, render
 from server.api.context import Here
 from server.api.downloads import FILES, ExchangesFormat, asked_format, csv_file, har_file
 from server.api.gate import TokenRole, require
-from server.api.paging import DEFAULT_LIMIT, After, ExchangeFilters, Limit, decode, page
+from server.api.paging import DEFAULT_LIMIT, After, CountedExchanges, ExchangeFilters, Limit, decode, page
 from server.store.rows import FacetField
 
 DEFAULT_FACETS = (FacetField.STATUS, FacetField.VERDICT, FacetField.METHOD)
@@ -41,7 +41,7 @@ def list_exchanges(
 @router.get("/facets")
 def get_facets(
     here: Here,
-    filters: ExchangeFilters,
+    filters: CountedExchanges,
     fields: Annotated[
         list[FacetField] | None, Query(description="May be repeated. Default: status, verdict and method.")
     ] = None,

@@ -7,6 +7,7 @@ import binascii
 import struct
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from http import HTTPStatus
 from inspect import Parameter, Signature
 from typing import Annotated, Literal, TypeVar
@@ -20,6 +21,7 @@ from server.query.fields import FIELDS, ListName, QueryField, fields_of
 from server.query.filtering import both, from_parameters, parsed
 from server.query.language import MAX_LENGTH
 from server.query.moments import moment
+from server.query.sorting import SORTS, sort_of
 from server.services.narrowing import Cursor, Filters
 from server.store.rows import Listed
 
@@ -75,6 +77,14 @@ QUERY = Parameter(
 )
 
 
+def _sort(of: ListName) -> Parameter:
+    """The order of a list as a parameter."""
+    known = ", ".join(SORTS[of])
+    description = f"{known}: from the lowest, with - before it from the highest. Default: -{SORTS[of][0]}."
+    annotation = Annotated[str | None, Query(description=description, max_length=50)]
+    return Parameter("sort", Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
 def _parameter(field: QueryField) -> Parameter:
     """A filter as a parameter of a route."""
     more = f" Such as {field.example}. {DESCRIBED}" if field.read else f" Such as {field.example}."
@@ -82,24 +92,25 @@ def _parameter(field: QueryField) -> Parameter:
     return Parameter(field.name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
-def _narrowed(of: ListName) -> Callable[..., Filters]:
-    """A dependency: the filters that a request asks of a list. It raises Problem (422)."""
+def _narrowed(of: ListName, *, ordered: bool = True) -> Callable[..., Filters]:
+    """A dependency: the filters and order that a request asks of a list. It raises Problem (422)."""
 
-    def filters(*, q: str | None, **asked: list[str] | None) -> Filters:
+    def filters(*, q: str | None, sort: str | None = None, **asked: list[str] | None) -> Filters:
         given = {name: values for name, values in asked.items() if values}
         now = time.time_ns()
         try:
             by_parameters = from_parameters(of, given, now)
+            order = sort_of(of, sort) if sort else None
         except QueryError as error:
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"query.{error}") from None
         try:
-            return both(by_parameters, parsed(of, q or "", now))
+            return replace(both(by_parameters, parsed(of, q or "", now)), sort=order)
         except QueryError as error:
             raise Problem(
                 HTTPStatus.UNPROCESSABLE_ENTITY, f"query.q: {error}", position=error.position
             ) from None
 
-    parameters = [QUERY, *map(_parameter, fields_of(of).values())]
+    parameters = [QUERY, *([_sort(of)] if ordered else []), *map(_parameter, fields_of(of).values())]
     signature = Signature(parameters, return_annotation=Filters)
     vars(filters)["__signature__"] = signature  # FastAPI reads the parameters from there
     return filters
@@ -109,6 +120,8 @@ ApiFilters = Annotated[Filters, Depends(_narrowed(ListName.APIS))]
 OperationFilters = Annotated[Filters, Depends(_narrowed(ListName.OPERATIONS))]
 DeviationFilters = Annotated[Filters, Depends(_narrowed(ListName.DEVIATIONS))]
 ConsumerFilters = Annotated[Filters, Depends(_narrowed(ListName.CONSUMERS))]
+CountedCalls = Annotated[Filters, Depends(_narrowed(ListName.CONSUMERS, ordered=False))]
+CountedExchanges = Annotated[Filters, Depends(_narrowed(ListName.EXCHANGES, ordered=False))]
 ExchangeFilters = Annotated[Filters, Depends(_narrowed(ListName.EXCHANGES))]
 
 

@@ -127,5 +127,5 @@ def _check_only_apis(filters: Filters) -> None:
     """Raises InvalidInput."""
     times = (filters.since, filters.until, filters.new_since)
     narrow = [one for one in filters.fields if one.field is not FilterField.API or one.negated]
-    if narrow or any(time is not None for time in times):
-        raise InvalidInput("of unused operations only the API is known: give api, by id, and no other filter")
+    if narrow or filters.sort or any(time is not None for time in times):
+        raise InvalidInput("of unused operations only the API is known: give api, by id, and nothing else")

@@ -71,10 +71,18 @@ class FieldFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class Sort:
+    """An order of a list: by a key of server/query/sorting.py."""
+
+    key: str
+    ascending: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Filters:
-    """Filters of a list: rows that all `fields` select. None means any: `api` and `deviation` are the store's
-    numbers, `since` is inclusive, `until` exclusive, `new_since` the earliest time of a first call, in ns.
-    Pods, images and, of exchanges, namespaces and workloads may be of either end.
+    """Filters and order of a list: rows that all `fields` select. None means any: `api` and `deviation` are
+    the store's numbers, `since` is inclusive, `until` exclusive, `new_since` the earliest time of a first
+    call, in ns. Pods, images and, of exchanges, namespaces and workloads may be of either end.
     """
 
     fields: tuple[FieldFilter, ...] = ()
@@ -83,4 +91,5 @@ class Filters:
     until: int | None = None
     new_since: int | None = None
     deviation: int | None = None
+    sort: Sort | None = None
     state: DeviationState | DeviationsShown = DeviationsShown.OPEN_OR_ACCEPTED

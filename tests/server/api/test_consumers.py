@@ -4,6 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from agent.wire import Endpoint, Record
+from server.query.sorting import SORTS
 from tests.server.engine import spec
 from tests.server.records import NOON, record
 from tests.server.running import Client
@@ -101,6 +102,30 @@ def test_calls_over_time_are_by_class_of_status_and_by_verdict(shop: Client) -> 
     (some,) = shop.get("/stats", by="day", q="consumer:front/till deprecated:yes", **asked)["items"]
     assert some["statuses"] == {"2xx": 1, "4xx": 1}
     assert sum(some["verdicts"].values()) == 2
+
+
+@pytest.mark.parametrize(
+    ("of", "sort"), [(of, sign + key) for of, keys in SORTS.items() for key in keys for sign in ("", "-")]
+)
+def test_each_list_is_sorted_by_each_key_page_by_page(shop: Client, of: str, sort: str) -> None:
+    shop.send(record(9, host=b"other.local", server=Endpoint("10.9.9.9", 80), id="r9"))
+    whole = shop.items(f"/{of}", sort=sort)
+    found = [one[sort.removeprefix("-")] for one in whole]
+    keys = ["" if key is None else key for key in found]  # an API that is declared only
+    assert keys == sorted(keys, reverse=sort.startswith("-"))
+    assert len(whole) > 1 or of == "deviations"
+    assert shop.items(f"/{of}", sort=sort, limit=1) == whole
+    assert sorted(one["id"] for one in whole) == sorted(one["id"] for one in shop.items(f"/{of}"))
+
+
+def test_an_order_that_a_list_does_not_have_is_refused_with_those_it_has(shop: Client) -> None:
+    answer = shop.http.get("/api/v1/operations?sort=-cuont")
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == (
+        "query.sort: is none of count, last_seen, first_seen; did you mean count?"
+    )
+    for path in ("/stats", "/facets"):
+        assert shop.http.get(f"/api/v1{path}?sort=calls").status_code == 422
 
 
 def test_too_many_periods_are_refused(shop: Client) -> None:

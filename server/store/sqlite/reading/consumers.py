@@ -11,11 +11,19 @@ from server.store.parts import StoredPart
 from server.store.rows import ConsumerOperationRow, ConsumerRow, Cursor, HourCount, Listed
 from server.store.sqlite.reading.conditions import Conditions, status_of
 from server.store.sqlite.reading.field_tests import CONSUMERS, EXCHANGES
+from server.store.sqlite.reading.ordering import SortKey, SortKeys, ordering
 from server.store.sqlite.reading.readable import NEWEST, SPARE, Readable, piece
 from server.store.values import HOUR_NS
 
 CALLS = """calls JOIN operations ON operations.number = calls.operation
     JOIN consumers ON consumers.number = calls.consumer"""
+KEYS: SortKeys[ConsumerRow] = {
+    "calls": SortKey("calls", lambda one: one.calls),
+    "deprecated_calls": SortKey("deprecated_calls", lambda one: one.deprecated_calls),
+    "operations": SortKey("operations", lambda one: one.operations),
+    "last_seen": SortKey("last", lambda one: one.last_seen // HOUR_NS),
+    "first_seen": SortKey("first", lambda one: one.first_seen // HOUR_NS),
+}
 CLASS = "iif(status = 0, 'none', (status / 100) || 'xx')"
 
 
@@ -25,17 +33,17 @@ class SqliteConsumersReader:
         self._readable = readable
 
     def listed(self, filters: Filters, limit: int, after: Cursor | None) -> Listed[ConsumerRow]:
-        where = self._where(filters)
+        where, order = self._where(filters), ordering(KEYS, filters.sort)
         rows = self._db.execute(
             f"""SELECT * FROM (SELECT consumers.number, consumers.kind, consumers.name,
             sum(calls.count) AS calls, sum(iif(operations.deprecated, calls.count, 0)) AS deprecated_calls,
             count(DISTINCT calls.operation) AS operations, count(DISTINCT operations.api) AS apis,
             min(hour) AS first, max(hour) AS last FROM {CALLS} WHERE {where} GROUP BY calls.consumer)
-            WHERE (calls, number) < (?, ?) ORDER BY calls DESC, number DESC LIMIT ?""",
-            (*where.values, *(after or NEWEST), limit + SPARE),
+            WHERE {order.beginning} {order} LIMIT ?""",
+            (*where.values, *order.start(after), limit + SPARE),
         )
         found = self._readable.each(StoredPart.CONSUMERS, rows, _consumer)
-        return piece(found, limit, lambda one: (one.calls, one.number))
+        return piece(found, limit, lambda one: (order.key.of(one), one.number))
 
     def one(self, id: str) -> ConsumerRow | None:
         number = number_in(id)

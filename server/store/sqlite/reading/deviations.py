@@ -21,8 +21,14 @@ from server.store.rows import (
 from server.store.sqlite.reading.conditions import Conditions
 from server.store.sqlite.reading.field_tests import DEVIATIONS
 from server.store.sqlite.reading.ids import deviation_number
-from server.store.sqlite.reading.readable import NEWEST, SPARE, Readable, json_objects, piece
+from server.store.sqlite.reading.ordering import SortKey, SortKeys, ordering
+from server.store.sqlite.reading.readable import SPARE, Readable, json_objects, piece
 
+KEYS: SortKeys[DeviationRow] = {
+    "last_seen": SortKey("deviations.last_seen", lambda one: one.last_seen),
+    "first_seen": SortKey("deviations.first_seen", lambda one: one.first_seen),
+    "count": SortKey("count", lambda one: one.count),
+}
 MAX_CONSUMERS = 50  # busiest consumers returned per deviation
 SAME = """deviation_decisions.api = deviations.api AND deviation_decisions.operation = deviations.operation
     AND deviation_decisions.kind = deviations.kind AND deviation_decisions."where" = deviations."where"
@@ -36,6 +42,7 @@ class SqliteDeviations:
 
     def listed(self, filters: Filters, limit: int, after: Cursor | None) -> Listed[DeviationRow]:
         where = _where(self._db, filters)
+        order = ordering(KEYS, filters.sort, "deviations.number")
         rows = self._db.execute(
             f"""SELECT deviations.*, coalesce(state, ?) AS state, reason,
             deviation_decisions."by" AS decided_by, deviation_decisions.time AS decided,
@@ -43,12 +50,11 @@ class SqliteDeviations:
             EXISTS (SELECT 1 FROM witnesses WHERE witnesses.id = sample) AS sampled
             FROM deviations JOIN apis ON apis.number = deviations.api
             LEFT JOIN deviation_decisions ON {SAME}
-            WHERE (deviations.last_seen, deviations.number) < (?, ?) AND {where} AND count > 0
-            ORDER BY deviations.last_seen DESC, deviations.number DESC LIMIT ?""",
-            (DeviationState.OPEN, *(after or NEWEST), *where.values, limit + SPARE),
+            WHERE {order.beginning} AND {where} AND count > 0 {order} LIMIT ?""",
+            (DeviationState.OPEN, *order.start(after), *where.values, limit + SPARE),
         )
         found = self._readable.each(StoredPart.DEVIATIONS, rows, self._row)
-        return piece(found, limit, lambda one: (one.last_seen, one.number))
+        return piece(found, limit, lambda one: (order.key.of(one), one.number))
 
     def _row(self, row: sqlite3.Row) -> DeviationRow:
         return DeviationRow(

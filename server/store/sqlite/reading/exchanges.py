@@ -24,9 +24,11 @@ from server.store.rows import (
 )
 from server.store.sqlite.reading.conditions import Conditions, status_of
 from server.store.sqlite.reading.field_tests import EXCHANGES
-from server.store.sqlite.reading.readable import NEWEST, SPARE, Readable, deviations
+from server.store.sqlite.reading.ordering import SortKey, SortKeys, ordering
+from server.store.sqlite.reading.readable import SPARE, Readable, deviations
 
 PAGE_BYTES = 8 * 1024 * 1024  # a page ends early if its records would exceed this
+KEYS: SortKeys[ExchangeRow] = {"time": SortKey("time", lambda one: one.time)}
 IDS_AT_ONCE = 500
 MAX_FACET_VALUES = 20  # of each field
 FACETS = {
@@ -51,11 +53,10 @@ class SqliteExchanges:
         self._readable = readable
 
     def listed(self, filters: Filters, limit: int, after: Cursor | None) -> Listed[ExchangeRow]:
-        where = self._where(filters)
+        where, order = self._where(filters), ordering(KEYS, filters.sort, "exchanges.number")
         rows = self._db.execute(
-            f"""{EXCHANGE} WHERE (time, exchanges.number) < (?, ?) AND {where}
-            ORDER BY time DESC, exchanges.number DESC LIMIT ?""",
-            (*(after or NEWEST), *where.values, limit + SPARE),
+            f"{EXCHANGE} WHERE {order.beginning} AND {where} {order} LIMIT ?",
+            (*order.start(after), *where.values, limit + SPARE),
         )
         page: list[ExchangeRow] = []
         size = 0

@@ -25,12 +25,24 @@ from server.store.rows import (
 from server.store.sqlite.reading.conditions import Conditions, status_of
 from server.store.sqlite.reading.field_tests import APIS, OPERATIONS
 from server.store.sqlite.reading.ids import api_number
-from server.store.sqlite.reading.readable import END, NEWEST, SPARE, Readable, piece
+from server.store.sqlite.reading.ordering import SortKey, SortKeys, ordering
+from server.store.sqlite.reading.readable import END, SPARE, Readable, piece
 from server.store.values import HOUR_NS, MAX_TITLE
 
 MAX_CONSUMERS = 50  # busiest consumers returned per operation
 MAX_SUB_OPERATIONS = 100  # the same
 MAX_ROUTES = 100  # of an API
+API_KEYS: SortKeys[ApiRow] = {
+    "last_seen": SortKey("last_seen", lambda one: one.last_seen or 0),
+    "first_seen": SortKey("coalesce(first_seen, 0)", lambda one: one.first_seen or 0),
+    "exchanges": SortKey("stored", lambda one: one.exchanges + one.uncertain),
+    "operations": SortKey("operations", lambda one: one.operations),
+}
+OPERATION_KEYS: SortKeys[OperationRow] = {
+    "count": SortKey("count", lambda one: one.count + one.uncertain),
+    "last_seen": SortKey("coalesce(last_seen, 0)", lambda one: one.last_seen or 0),
+    "first_seen": SortKey("coalesce(first_seen, 0)", lambda one: one.first_seen or 0),
+}
 UNUSED = """SELECT number FROM consumers
     WHERE number NOT IN (SELECT consumer FROM calls UNION SELECT consumer FROM deviation_calls
     UNION SELECT consumer FROM coverage UNION SELECT consumer FROM exchanges)"""
@@ -59,6 +71,7 @@ class SqliteInventory:
         where = Conditions()
         where.add("apis.number = ?", filters.api)
         where.add_fields(self._db, filters, APIS)
+        order = ordering(API_KEYS, filters.sort)
         rows = self._db.execute(
             f"""SELECT * FROM (SELECT apis.*, coalesce(sum(operations.count), 0) AS stored,
             coalesce(sum(operations.uncertain), 0) AS uncertain,
@@ -66,13 +79,13 @@ class SqliteInventory:
             coalesce(max(operations.last_seen), 0) AS last_seen
             FROM apis LEFT JOIN operations ON operations.api = apis.number
             WHERE apis.merged_into IS NULL AND {where} GROUP BY apis.number)
-            WHERE (stored > 0 OR kind = '{ApiKind.DECLARED}' OR ?) AND (last_seen, number) < (?, ?)
+            WHERE (stored > 0 OR kind = '{ApiKind.DECLARED}' OR ?) AND {order.beginning}
             AND last_seen >= ? AND coalesce(first_seen, 0) < ? AND coalesce(first_seen, 0) >= ?
-            ORDER BY last_seen DESC, number DESC LIMIT ?""",
+            {order} LIMIT ?""",
             (
                 *where.values,
                 uncalled,
-                *(after or NEWEST),
+                *order.start(after),
                 filters.since or 0,
                 filters.until or END,
                 filters.new_since or 0,
@@ -82,7 +95,7 @@ class SqliteInventory:
         return piece(
             self._readable.each(StoredPart.APIS, rows, self._api),
             limit,
-            lambda one: (one.last_seen or 0, one.number),
+            lambda one: (order.key.of(one), one.number),
         )
 
     def _api(self, row: sqlite3.Row) -> ApiRow:
@@ -160,13 +173,13 @@ class SqliteInventory:
         where.add("first_seen < ?", filters.until)
         where.add("first_seen >= ?", filters.new_since)
         where.add_fields(self._db, filters, OPERATIONS)
+        order = ordering(OPERATION_KEYS, filters.sort)
         rows = self._db.execute(
-            f"""SELECT * FROM operations WHERE count > 0 AND (count, number) < (?, ?) AND {where}
-            ORDER BY count DESC, number DESC LIMIT ?""",
-            (*(after or NEWEST), *where.values, limit + SPARE),
+            f"SELECT * FROM operations WHERE count > 0 AND {order.beginning} AND {where} {order} LIMIT ?",
+            (*order.start(after), *where.values, limit + SPARE),
         )
         found = self._readable.each(StoredPart.OPERATIONS, rows, self._operation)
-        return piece(found, limit, lambda one: (one.count + one.uncertain, one.number))
+        return piece(found, limit, lambda one: (order.key.of(one), one.number))
 
     def operation(self, api: int, id: str) -> OperationRow | None:
         row = self._db.execute(
