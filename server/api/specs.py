@@ -14,11 +14,14 @@ from server.api.context import Here
 from server.api.gate import TokenRole, require
 from server.api.known import MOVED, check_id
 from server.api.paging import DEFAULT_LIMIT, After, Limit, Place, Since, decode, page
+from server.api.patience import patience
 from server.fetching import fetched, usable
 from server.services.attaching import AttachTarget
 from server.services.sent import Sent
 from server.services.specifications import Added
 from server.services.tryouts import TryoutTarget
+
+TRYOUT_S = 60.0
 
 router = APIRouter(
     prefix="/api/v1", dependencies=[Depends(require(TokenRole.ADMIN))], tags=["specifications"]
@@ -100,10 +103,13 @@ async def try_spec(
     ] = 10_000,
 ) -> TryoutReport:
     """Judges an API's stored exchanges by a proposed document: the calls that it would break, their
-    consumers, and the breaking changes of which nobody makes use. Nothing is stored.
+    consumers, and the breaking changes of which nobody makes use. Nothing is stored. It takes a minute at
+    most: `replayed` says how many exchanges were judged until then, the newest first.
     """
     target = TryoutTarget(api, host, base_path, since, exchanges)
-    return await here.read_document(here.tryouts.of, await sent(request, root), target)
+    document = await sent(request, root)
+    async with patience(request, TRYOUT_S) as is_over:
+        return await here.read_document(here.tryouts.of, document, target, is_over)
 
 
 @router.get("/specs")

@@ -118,6 +118,11 @@ def _learn(
         )
     if learnt.left_out:
         sys.stderr.write(f"spectap rebuild: {learnt.left_out} records of other hosts were left out\n")
+    if learnt.dropped:
+        sys.stderr.write(
+            f"spectap rebuild: {learnt.dropped:,} calls left out: an API has more operations than are"
+            " learned\n"
+        )
     return learnt
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -46,8 +46,10 @@ class Tryouts:
         self._catalogue = catalogue
         self._load = load
 
-    def of(self, sent: Sent, target: TryoutTarget) -> TryoutReport:
-        """The effects of a document on an API's calls. Raises SpecError, InvalidInput and NotFound."""
+    def of(self, sent: Sent, target: TryoutTarget, is_over: Callable[[], bool]) -> TryoutReport:
+        """The effects of a document on an API's calls, of those replayed before it `is_over`. Raises
+        SpecError, InvalidInput and NotFound.
+        """
         proposed = sent.understood(self._load, target.base_path)
         tryout = Tryout(proposed)
         with self._store.reading() as reader:
@@ -55,6 +57,8 @@ class Tryouts:
             stored = Filters(api=api, since=target.since)
             newest = rows_of(lambda after: reader.exchanges.listed(stored, PAGE, after))
             for row in islice(newest, target.limit):
+                if is_over():
+                    break
                 tryout.add(_exchange(row))
             operations = rows_of(lambda after: reader.inventory.operations(Filters(api=api), PAGE, after))
             counted = {row.key: row.count for row in operations}

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from agent.wire import Record
 from server.analysis.inventory import host_of
+from server.analysis.rebuild.learn_input import LearnOutcome
 from server.analysis.rebuild.learner import Learner
 
 MOST_HOSTS = 100  # learned separately; records of further ones are counted
@@ -40,6 +41,13 @@ class ByHost:
             learner = self.learners[host] = Learner()
             learner.set_given(self._given)
         learner.learn(record)
+
+    @property
+    def dropped(self) -> int:
+        """Calls of operations that are not learned because an API has too many."""
+        return sum(
+            one.operations.dropped + one.counts[LearnOutcome.OVER_BOUND] for one in self.learners.values()
+        )
 
     def leave_out_probed(self) -> None:
         """Leaves out hosts that accepted no call if another did: a scanner's requests may name any host."""

@@ -71,6 +71,7 @@ class PathOperations:
         self._settled: dict[Settled, PathOperation] = {}
         self._settled_by: TemplateSet | None = None
         self._compact_at = MOST_LEAVES
+        self.dropped = 0  # accepted calls of operations beyond the bound
 
     @property
     def places(self) -> int:
@@ -127,6 +128,8 @@ class PathOperations:
             if len(self._settled) < MOST_OPERATIONS:
                 segments = template.example or first.segments
                 self._settled[method, template.text] = PathOperation(first.operation, segments)
+            else:
+                self.dropped += first.operation.accepted
         self._leaves = {}
         self._recount()
         full = len(self._settled) >= MOST_OPERATIONS or self._budget.left < self._shapes // 8
@@ -167,6 +170,7 @@ class PathOperations:
 
     def absorb(self, other: PathOperations) -> None:
         """Merges what another has learned; `other` must not be used any more."""
+        self.dropped += other.dropped
         _absorb(self._leaves, other._leaves)
         _absorb(self._settled, other._settled)
         self._recount()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,31 @@ def rebuild(tmp_path: Path) -> Any:
         return main(["rebuild", f"--key-file={tmp_path / 'key'}", str(tmp_path / "a.har"), *options])
 
     return run
+
+
+def test_calls_of_paths_beyond_the_bound_are_counted(
+    rebuild: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.analysis.rebuild.path_operations.MOST_LEAVES", 2)
+    monkeypatch.setattr("server.analysis.rebuild.path_operations.MOST_OPERATIONS", 2)
+    words = [
+        "pets",
+        "owners",
+        "shops",
+        "orders",
+        "bills",
+        "carts",
+        "users",
+        "rooms",
+        "beds",
+        "doors",
+        "keys",
+        "cars",
+    ]
+    assert rebuild([entry(url=f"http://shop.example/{word}", answer={word: 1}) for word in words]) == 0
+    told = capsys.readouterr()
+    left = int(re.findall(r"(\d+) calls left out: an API has more operations", told.err)[0])
+    assert left == len(words) - sum(f"/{word}:" in told.out for word in words)
 
 
 def test_a_file_of_one_api_becomes_a_valid_document(rebuild: Any, capsys: pytest.CaptureFixture[str]) -> None:

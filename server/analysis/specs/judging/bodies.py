@@ -17,7 +17,7 @@ from server.analysis.specs.judging.markup import NotXml, check_xml
 from server.analysis.specs.judging.outcome import JudgementDraft
 from server.analysis.specs.judging.parameters import query_texts
 from server.analysis.specs.judging.prepared import PreparedBody, PreparedContent
-from server.analysis.specs.judging.sequences import EVENTS, events, is_json_sequence, json_texts
+from server.analysis.specs.judging.sequences import EVENTS, LINES, events, is_json_sequence, json_texts
 from server.analysis.specs.judging.values import Unclear, plain_readings
 from server.analysis.specs.kinds import Kind, Where
 from server.analysis.specs.schemas.cost import MAX_BODY_DEPTH
@@ -106,13 +106,31 @@ class _Reading:
             elif self._described.streams:
                 self._unseen("a stream of events is not validated")
             else:
-                self._malformed("JSON")
+                self._json_lines(data, checker, depth)
         except UnreadableJson:
             if checker is not None:
                 self._unseen(TOO_DEEP)
         else:
             if checker is not None:
                 self._check(checker, value, len(data))
+
+    def _json_lines(self, data: bytes, checker: AnyChecker | None, depth: int) -> None:
+        """Validates each of several objects or arrays, one a line: so servers stream them under the type of
+        one.
+        """
+        try:
+            found = [(json_value(line, depth), len(line)) for line in json_texts(data, LINES)]
+        except NotJson:
+            self._malformed("JSON")
+            return
+        except UnreadableJson:
+            self._unseen(TOO_DEEP)
+            return
+        if len(found) < 2 or not all(isinstance(value, (dict, list)) for value, _ in found):
+            self._malformed("JSON")
+        elif checker is not None:
+            for value, size in found:
+                self._check(checker, value, size)
 
     def _check(self, checker: AnyChecker, value: Json, size: int, at: str = "") -> None:
         outcome, where = self._outcome, self._where

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from server.analysis.json import JsonObject
 
 EVENTS = "text/event-stream"
+LINES = "application/x-ndjson"
 
 _SEPARATORS = {
     **dict.fromkeys(
-        ("application/jsonl", "application/x-ndjson", "application/ndjson", "application/json-lines"),
+        ("application/jsonl", LINES, "application/ndjson", "application/json-lines"),
         re.compile(rb"\r?\n"),
     ),
     "application/json-seq": re.compile(rb"\x1e"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from agent.wire import Mask
 from server.analysis.specs.judging.sequences import EVENTS, events
 from server.analysis.specs.specification import Specification
-from tests.server.analysis.specs.spec_calls import body, call, found, operation, spec
+from tests.server.analysis.specs.spec_calls import answering, body, call, found, operation, spec
 
 ORDER = {"type": "object", "required": ["id"], "properties": {"id": {"type": "integer"}}}
 DATA = {"type": "string", "contentMediaType": "application/json", "contentSchema": ORDER}
@@ -30,6 +30,23 @@ def told(loaded: Specification, raw: bytes, *masks: Mask) -> list[tuple[str, str
     judgement = loaded.match(call(answer=body(raw), answer_type=f"{EVENTS}; charset=utf-8", masks=masks))
     assert judgement.verdict in ("conforming", "deviating") or masks
     return [(kind, pointer) for kind, _, pointer in found(judgement)]
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b'{"id": 1}\n{"id": 2}\n', []),
+        (b'{"id": 1}\r\n\r\n{"id": "x"}', ["type"]),
+        (b'{"id": 1}\n{}\n', ["missing-field"]),
+        (b'{"id": 1}\n{"id":', ["malformed-body"]),
+        (b'{"id": 1} {"id": 2}', ["malformed-body"]),
+        (b"1\n2\n", ["malformed-body"]),
+        (b'{"id": 1}\nend', ["malformed-body"]),
+    ],
+)
+def test_several_texts_one_a_line_are_each_judged_by_the_schema_of_one(raw: bytes, expected: Any) -> None:
+    judgement = answering(ORDER).match(call(answer=body(raw)))
+    assert [kind for kind, _, _ in found(judgement)] == expected
 
 
 @pytest.mark.parametrize(
