@@ -11,10 +11,10 @@ import logging
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.config import Settings
 from agent.ledger import Exchanges, Ledger
-from agent.pipeline import Pipeline
 from agent.progress import Progress
 from agent.redact.key import load_or_create
 from agent.redact.policy import Policy
@@ -27,6 +27,10 @@ from agent.sources.unpacked import Unpacked, unpacked
 from agent.sources.unread import Unread
 from agent.views import MakesRecords, Origin, Redaction
 from agent.wire import FROM_FILES, Record
+
+if TYPE_CHECKING:
+    from agent.pipeline import Pipeline
+    from agent.streams.table import Limits
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +90,7 @@ def _records(
     ledger: Ledger,
     progress: Progress,
 ) -> Iterator[Record]:
-    pipeline = Pipeline(origin, policy, maker, ledger, content.limits)
+    pipeline: Pipeline | None = None
     redaction = Redaction(ORIGIN, maker, ledger)
     unread = Unread(path)
     for item in content.items:
@@ -105,9 +109,20 @@ def _records(
             case Remark(text):
                 log.warning("%s: %s", path, text)
             case _:
+                pipeline = pipeline or _pipeline(origin, policy, maker, ledger, content.limits)
                 yield from pipeline.process(item).records
-    yield from pipeline.finish().records
+    if pipeline is not None:
+        yield from pipeline.finish().records
     unread.report()
+
+
+def _pipeline(
+    origin: Origin, policy: Policy, maker: MakesRecords, ledger: Ledger, limits: Limits
+) -> Pipeline:
+    """The stages for events, imported when a file has some: the parsers take a tenth of a second."""
+    from agent.pipeline import Pipeline
+
+    return Pipeline(origin, policy, maker, ledger, limits)
 
 
 def _origin(header: Header | None, key: bytes) -> Origin:

@@ -10,10 +10,16 @@ from server.offline.reports.junit import as_junit
 from server.offline.reports.locations import SpecReport
 from server.offline.reports.markdown import as_markdown
 from server.offline.reports.sarif import as_sarif
-from server.offline.reports.table import as_table
+
+
+def _as_table(found: Sequence[SpecReport]) -> Iterator[str]:
+    from server.offline.reports.table import as_table  # rich takes a tenth of a second to import
+
+    return as_table(found)
+
 
 FORMATS: Mapping[str, Callable[[Sequence[SpecReport]], Iterator[str]]] = {
-    "table": as_table,
+    "table": _as_table,
     "json": as_json,
     "sarif": as_sarif,
     "junit": as_junit,
