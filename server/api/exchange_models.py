@@ -150,7 +150,7 @@ class Exchange(BaseModel):
     )
     fault: str | None = Field(
         description="Whose the difference is: caller (a wrong request, refused), server-lax (a wrong request,"
-        " accepted) or server; null if there is none, or it was judged by an earlier version."
+        " accepted), server, or unknown (judged by an earlier version); null if there is none."
     )
     deprecated: bool
     uncertain: bool = Field(

@@ -410,3 +410,11 @@ def m027_lists(db: Database) -> None:
     CREATE INDEX exchanges_operation ON exchanges(operation, time, number);
     CREATE INDEX exchanges_verdict ON exchanges(verdict, time, number);
     """)
+
+
+@migrations()
+def m028_unknown_faults(db: Database) -> None:
+    """Differences that were found before faults were judged have an unknown one, as lists then show them."""
+    db.conn.execute(
+        "UPDATE exchanges SET fault = 'unknown' WHERE fault IS NULL AND verdict IN ('deviating', 'shadow')"
+    )

@@ -113,6 +113,19 @@ def test_a_view_that_waited_before_the_upgrade_is_found(tmp_path: Path, revision
         assert len(client.get("/exchanges/late")["witnesses"]) == 2
 
 
+def test_differences_that_were_found_before_faults_were_judged_have_an_unknown_one(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(unpacked("77cd586.db.gz"))
+    SqliteStore(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / FILE)) as db:
+        faults = dict(
+            db.execute(
+                "SELECT verdict, group_concat(DISTINCT coalesce(fault, '-')) FROM exchanges GROUP BY 1"
+            )
+        )
+    assert faults["deviating"] == faults["shadow"] == "unknown"
+    assert faults["conforming"] == "-"
+
+
 def test_the_key_of_a_table_without_rowid_is_in_front(tmp_path: Path) -> None:
     """SQLite 3.40's integrity_check, by which a salvage tells whether a database is whole, says "NULL value"
     of other tables.
