@@ -159,4 +159,6 @@ def _difference(one: TriedDifference) -> Sequence[str]:
 
 
 def _change(one: TriedChange) -> Sequence[str]:
-    return one["operation"], one["part"], one["what"]
+    first, _, place = one["part"].partition(" ")
+    of_path = first == "path" and place.isdecimal()
+    return one["operation"], f"path parameter {int(place) + 1}" if of_path else one["part"], one["what"]

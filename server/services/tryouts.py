@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
-from server.analysis.json import JsonObject
 from server.analysis.specs.document.servers import hosts
 from server.analysis.tryout.documents import TriedChange, TryoutReport
-from server.analysis.tryout.tryout import TriedExchange, Tryout, TryoutConsumer
+from server.analysis.tryout.tryout import Difference, TriedExchange, Tryout, TryoutConsumer
 from server.analysis.tryout.usage import breaking_changes
 from server.analysis.views import in_order, most_seen
 from server.ingest.catalogue_editor import CatalogueEditor
@@ -63,14 +62,14 @@ class Tryouts:
             operations = rows_of(lambda after: reader.inventory.operations(Filters(api=api), PAGE, after))
             counted = {row.key: row.count for row in operations}
         present = self._present(api, proposed)
-        changes = [] if present is None else breaking_changes(present, proposed.document, tryout.broken)
+        changes = [] if present is None else _changes(present, proposed, tryout.broken)
         return _report(id_of(api), proposed, tryout, counted, changes)
 
-    def _present(self, api: int, proposed: LoadedSpecification) -> JsonObject | None:
-        """The document that the proposal would replace: of several the one with its base paths."""
+    def _present(self, api: int, proposed: LoadedSpecification) -> LoadedSpecification | None:
+        """The specification that the proposal would replace: of several the one with its base paths."""
         known = [one.specification for one in self._catalogue.published.of_api(api)]
         same = [one for one in known if set(one.base_paths) == set(proposed.base_paths)]
-        return next((one.document for one in same or known), None)
+        return next(iter(same or known), None)
 
 
 def _api(reader: Reader, proposed: LoadedSpecification, target: TryoutTarget) -> int:
@@ -92,6 +91,14 @@ def _exchange(row: ExchangeRow) -> TriedExchange:
     record = most_seen(in_order(row.views))
     consumer = TryoutConsumer(row.consumer_kind, row.consumer_name)
     return TriedExchange(row.views[0].id, row.operation or "", consumer, row.deviations.keys(), record)
+
+
+def _changes(
+    present: LoadedSpecification, proposed: LoadedSpecification, broken: Collection[Difference]
+) -> list[TriedChange]:
+    old, new = present.base_paths, proposed.base_paths
+    bases = (old[0], new[0]) if old and new and set(old).isdisjoint(new) else ("", "")
+    return breaking_changes(present.document, proposed.document, broken, bases)
 
 
 def _report(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from server.analysis.json import JsonObject
+from server.analysis.json import JsonObject, object_in
 from server.analysis.rebuild.versions import diff
 from server.analysis.specs.kinds import Where
 from server.analysis.tryout.documents import TriedChange
@@ -18,9 +18,14 @@ _RESPONSES = frozenset({Where.STATUS, Where.RESPONSE_BODY, Where.RESPONSE_HEADER
 
 
 def breaking_changes(
-    present: JsonObject, proposed: JsonObject, broken: Collection[Difference]
+    present: JsonObject,
+    proposed: JsonObject,
+    broken: Collection[Difference],
+    bases: tuple[str, str] = ("", ""),
 ) -> list[TriedChange]:
-    """The breaking changes between two documents, used ones first. Raises SpecError."""
+    """The breaking changes between two documents, used ones first. `bases` are their base paths if these
+    differ, so that every operation of the present one is gone. Raises SpecError.
+    """
     found: list[TriedChange] = [
         {
             "operation": one.operation,
@@ -28,10 +33,15 @@ def breaking_changes(
             "what": one.what,
             "used": any(_is_at(difference, one.operation, one.part) for difference in broken),
         }
-        for one in diff(written_out(present), written_out(proposed))
+        for one in diff(_below(bases[0], written_out(present)), _below(bases[1], written_out(proposed)))
         if one.breaking
     ]
     return sorted(found, key=lambda one: (not one["used"], one["operation"], one["part"]))
+
+
+def _below(base: str, document: JsonObject) -> JsonObject:
+    paths = object_in(document, "paths")
+    return {**document, "paths": {base + path: item for path, item in paths.items()}}
 
 
 def _is_at(difference: Difference, operation: str, part: str) -> bool:

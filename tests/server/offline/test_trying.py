@@ -78,6 +78,28 @@ def test_a_breaking_change_that_no_call_uses_is_told_apart(
     assert changes == [{"operation": "GET /silent", "part": "", "what": "removed", "used": False}]
 
 
+def test_another_base_path_takes_away_uncalled_operations_too(
+    client: Client, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upload(client, SPEC)
+    assert tried(client, proposed(tmp_path), "--base-path", "/v2", "-o", "json") == 2
+    changes = json.loads(capsys.readouterr().out)["changes"]
+    assert {(one["operation"], one["what"], one["used"]) for one in changes} == {
+        ("GET /users/{}", "removed", True),
+        ("GET /carts", "removed", False),
+    }
+
+
+def test_a_changed_parameter_of_a_path_is_named_as_one(
+    client: Client, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upload(client, SPEC)
+    changed = copy.deepcopy(SPEC)
+    changed["paths"]["/users/{id}"]["parameters"][0]["schema"]["maxLength"] = 20
+    assert tried(client, proposed(tmp_path, paths=changed["paths"])) == 0
+    assert "path parameter 1" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [(("--host", "nowhere.local"), "no API is known at nowhere.local"), (("--api", "none"), "no such API")],
