@@ -17,6 +17,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from server.analysis.specs.document.bundle import MAX_FILES, bundle, from_memory
 from server.analysis.specs.document.media import MULTIPART, essence
+from server.analysis.specs.document.text import MAX_BYTES
 from server.api.bodies import bounded_body
 from server.api.errors import Problem
 from server.services.sent import Sent
@@ -24,7 +25,7 @@ from server.services.sent import Sent
 MEDIA_TYPES = ("application/yaml", "application/json", "application/zip", "multipart/form-data")
 BODY: dict[str, object] = {"requestBody": {"required": True, "content": {kind: {} for kind in MEDIA_TYPES}}}
 """The request body of routes that accept a specification, for the API's own document."""
-MAX_SPEC = 32 * 1024 * 1024  # bytes, of all files together; Kubernetes' own has 5 MB
+MAX_SPEC = MAX_BYTES + 1024 * 1024  # bytes, of all files together, and what a form adds to them
 ARCHIVES = frozenset({"application/zip", "application/x-zip-compressed"})
 METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 """The methods for which `zipfile` unpacks only the requested bytes; for bzip2 and LZMA it unpacks everything
@@ -79,7 +80,7 @@ def root_of(files: Mapping[str, bytes]) -> str:
 
 def unzipped(raw: bytes) -> dict[str, bytes]:
     """The files of an archive, by path. Raises Problem."""
-    if raw.count(ENTRY) > MAX_FILES:  # checked before a directory of 32 MB becomes objects
+    if raw.count(ENTRY) > MAX_FILES:  # checked before a large directory becomes objects
         raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {MAX_FILES} files")
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
@@ -101,9 +102,8 @@ def _contents(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> dict[
             content = file.read(left + 1)
         left -= len(content)
         if left < 0:
-            raise Problem(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the files are larger than {MAX_SPEC} bytes together"
-            )
+            told = f"the files are larger than {MAX_SPEC // 2**20} MiB together"
+            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, told)
         files[entry.filename] = content
     return files
 

@@ -20,7 +20,7 @@ from msgspec.json import Decoder
 
 PATIENCE_S = 30.0  # a restarting server is waited for
 PAUSE_S = 0.5
-ANSWER_S = 60.0
+ANSWER_S = 180.0  # on a busy machine a specification of 47 MB takes more than one minute
 PAGE = 200  # items
 _page = Decoder(dict[str, Any]).decode
 Params = Mapping[str, str | list[str]]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -147,6 +148,14 @@ def _server(folder: Path) -> AbstractContextManager[spectap.Server]:
 
 def cpu_s(command: Sequence[object]) -> float:
     """CPU seconds of a command with all processes that it starts. Raises CalledProcessError."""
+    used = usage(command)
+    return used.ru_utime + used.ru_stime
+
+
+def usage(command: Sequence[object]) -> resource.struct_rusage:
+    """What a command uses with all processes that it starts; of memory the largest one's peak. Raises
+    CalledProcessError.
+    """
     return _waited(_started(command))
 
 
@@ -168,13 +177,13 @@ def _started(command: Sequence[object]) -> _Running:
     return _Running(pid, tuple(named), 1 if "drift" in named else 2)
 
 
-def _waited(running: _Running) -> float:
-    """The CPU of a process and of the children that it waited for. Raises CalledProcessError."""
+def _waited(running: _Running) -> resource.struct_rusage:
+    """The usage of a process and of the children that it waited for. Raises CalledProcessError."""
     _, status, used = os.wait4(running.pid, 0)
     code = os.waitstatus_to_exitcode(status)
     if code not in (0, running.found):
         raise subprocess.CalledProcessError(code, running.command)
-    return used.ru_utime + used.ru_stime
+    return used
 
 
 def tree_mib(pid: int) -> float:
