@@ -32,9 +32,14 @@ def get_reconstructed(
     api: KnownApi,
     version: Annotated[str | None, Query(max_length=40)] = None,
     format: Annotated[Literal["yaml", "json"], Query()] = "yaml",
+    openapi: Annotated[
+        Literal["3.1", "3.2"],
+        Query(description="3.2 describes the items of event streams and JSON lines; in 3.1 they are text."),
+    ] = "3.1",
 ) -> Response:
-    """An API's learned document, OpenAPI 3.1: the newest version, or the requested one."""
-    return shown_document(here.rebuilding.publication(api, version), format)
+    """An API's learned document: the newest version, or the requested one."""
+    found = here.rebuilding.publication(api, version, sequences=openapi == "3.2")
+    return shown_document(found, format)
 
 
 @router.get("/reconstructed/versions", responses=MOVED)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from server.analysis.json import JsonObject
 from server.analysis.rebuild.decisions import BadDecision, read
+from server.analysis.rebuild.modernized import with_sequences
 from server.analysis.rebuild.versions import Change, diff
 from server.services.errors import Conflict, InvalidInput, NotFound
 from server.services.narrowing import Cursor
@@ -29,10 +31,13 @@ class Rebuilding:
         self._publish_soon = publish_soon
         self._clock = clock
 
-    def publication(self, api: int, version: str | None) -> Publication:
-        """The newest version, or the requested one. Raises NotFound."""
+    def publication(self, api: int, version: str | None, sequences: bool = False) -> Publication:
+        """The newest version, or the requested one; with `sequences` as OpenAPI 3.2, which describes their
+        items. Raises NotFound.
+        """
         with self._store.reading() as reader:
-            return _publication(reader, api, version)
+            found = _publication(reader, api, version)
+        return replace(found, document=with_sequences(found.document)) if sequences else found
 
     def versions(self, api: int, limit: int, after: Cursor | None) -> Listed[VersionRow]:
         """The versions, newest first, without documents."""

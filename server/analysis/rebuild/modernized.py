@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 
-from server.analysis.json import Json, JsonObject
+from server.analysis.json import Json, JsonObject, object_in
 from server.analysis.specs.dialects.upgrade import openapi
 
 OPENAPI = "3.1.1"
@@ -27,6 +27,18 @@ def modernized(document: JsonObject) -> JsonObject:
     found["openapi"] = OPENAPI
     for node in [*objects_in(found.get("paths"), True), *objects_in(found.get("components"))]:
         _modernize(node)
+    return found
+
+
+def with_sequences(document: JsonObject) -> JsonObject:
+    """A learned document as OpenAPI 3.2: items of sequences, so far part of the evidence, are described."""
+    found = copy.deepcopy(document)
+    found["openapi"] = OPENAPI_WITH_SEQUENCES
+    for node in objects_in(found.get("paths"), True):
+        items = object_in(node, "x-spectap").pop("itemSchema", None)
+        if items is not None:
+            node.pop("schema", None)
+            node["itemSchema"] = items
     return found
 
 

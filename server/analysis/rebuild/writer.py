@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 
-from server.analysis.json import JsonObject
+from server.analysis.json import JsonObject, object_in
 from server.analysis.rebuild.answers import StatusAnswers
 from server.analysis.rebuild.components import Components, ObjectCensus
 from server.analysis.rebuild.events import event_schema
@@ -127,21 +127,29 @@ class PathsWriter:
             found["schema"] = schema_of_form(media.shape, self._style)
         elif is_json(kind) and media.shape.count:
             found["schema"] = schema(media.shape, name, self._style)
-        elif self._sequences and (is_json_sequence(kind) or kind == EVENTS) and media.shape.items:
-            items, whole = media.shape.items, kind == EVENTS
-            found["itemSchema"] = (
-                event_schema(items, self._style) if whole else schema(items, name, self._style)
-            )
+        elif self._sequences and (items := _item_schema(kind, media, name, self._style)):
+            found["itemSchema"] = items
         elif kind.startswith("text/") or is_json_sequence(kind):
             found["schema"] = {"type": "string"}
         if self._style.evidence:
             unlearnt: JsonObject = {"unlearnt": media.unlearnt} if media.unlearnt and is_json(kind) else {}
             found["x-spectap"] = {**_evidence(media.times), "largestBytes": media.largest, **unlearnt}
+            alone = replace(self._style, shared=None)
+            if not self._sequences and (items := _item_schema(kind, media, name, alone)):
+                object_in(found, "x-spectap")["itemSchema"] = items
         return found
 
     def _add_evidence(self, found: JsonObject, times: Times) -> None:
         if self._style.evidence:
             found["x-spectap"] = _evidence(times)
+
+
+def _item_schema(kind: str, media: Media, name: str, style: Style) -> JsonObject | None:
+    """What the items of a sequence are; None of another body."""
+    items = media.shape.items
+    if not items or not (is_json_sequence(kind) or kind == EVENTS):
+        return None
+    return event_schema(items, style) if kind == EVENTS else schema(items, name, style)
 
 
 def _evidence(times: Times) -> JsonObject:

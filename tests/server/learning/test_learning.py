@@ -386,6 +386,23 @@ def test_the_document_its_versions_and_their_difference_are_served(client: Clien
     assert f"/apis/{api}/reconstructed" in page
 
 
+def test_the_document_is_also_had_as_openapi_3_2_with_the_items_of_streams(client: Client) -> None:
+    events = b'data: {"id": 1}\n\ndata: {"id": 2}\n\n'
+    streams = [
+        call(path="/feed", answer=events, answer_kind="text/event-stream", ordinal=n) for n in range(3)
+    ]
+    client.send(*[replace(one, id=f"r{n}") for n, one in enumerate(streams)])
+    api = api_of(client)
+    published(client, api, "0.1.0")
+    for version, schema in (("3.1", "schema"), ("3.2", "itemSchema")):
+        found = client.get(f"/apis/{api}/reconstructed", format="json", openapi=version)
+        validate(found)
+        assert found["openapi"].startswith(version)
+        content = found["paths"]["/feed"]["get"]["responses"]["200"]["content"]
+        assert {"schema", "itemSchema"} & content["text/event-stream"].keys() == {schema}
+    assert client.http.get(f"/api/v1/apis/{api}/reconstructed?openapi=2.0").status_code == 422
+
+
 def test_what_a_person_decides_survives_new_traffic(client: Client) -> None:
     client.send(*users(0, 12))
     api = api_of(client)

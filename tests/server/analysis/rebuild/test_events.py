@@ -11,7 +11,8 @@ import pytest
 from agent.wire import Mask, Record
 from server.analysis.rebuild.document import DocumentOptions, document
 from server.analysis.rebuild.learner import Learner
-from tests.server.analysis.rebuild.traffic import call, deviations, learnt, rebuilt
+from server.analysis.rebuild.modernized import with_sequences
+from tests.server.analysis.rebuild.traffic import call, deviations, learnt, rebuilt, validate
 
 EVENTS, LINES = "text/event-stream", "application/jsonl"
 STATES = ("open", "paid", "sent")
@@ -171,3 +172,17 @@ def test_learned_items_are_stored_and_added_up() -> None:
     learner = Learner.restore(learnt([STREAMS[0], LISTS[0]]).state())
     learner.absorb(learnt([*STREAMS[1:], *LISTS[1:]]))
     assert document(learner, options) == document(learnt([*STREAMS, *LISTS]), options)
+
+
+def test_a_document_in_3_1_has_the_items_as_evidence_and_becomes_the_one_in_3_2() -> None:
+    older = rebuilt([*STREAMS, *LISTS], evidence=True)
+    assert "itemSchema" not in media(older, "/feed", EVENTS)
+    newer: dict[str, Any] = with_sequences(older)
+    validate(newer)
+    described = rebuilt([*STREAMS, *LISTS], evidence=True, sequences=True)
+    assert newer["openapi"] == described["openapi"]
+    for path, kind in (("/feed", EVENTS), ("/export", LINES)):
+        assert media(newer, path, kind).keys() == media(described, path, kind).keys()
+    wrong = listed({"id": "seven", "state": "open", "at": "2026-03-01T12:00:00Z"})
+    assert deviations(older, [wrong]) == []
+    assert deviations(newer, [wrong]) == deviations(described, [wrong]) != []
