@@ -52,6 +52,8 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 
+FORM = "/exchanges"
+"""The page with a form of filters."""
 PAGES = (
     ("/", "Overview"),
     ("/apis", "APIs"),
@@ -191,10 +193,24 @@ def failed(request: Request, error: Exception) -> Response:
 def _failed(request: Request, error: Exception) -> Response:
     status, text = next(said(error) for kind, said in ERRORS.items() if isinstance(error, kind))
     heading = HTTPStatus(status).phrase
+    if status == HTTPStatus.UNPROCESSABLE_ENTITY and request.url.path == FORM:
+        return _refused(request, text)
     response = plain_page(request, "error.html", status, heading=heading, text=text)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = RETRY_S
     return response
+
+
+def _refused(request: Request, text: str) -> Response:
+    """The form of the list of exchanges, as it was filled in, with what is wrong at the field."""
+    field, _, reason = text.removeprefix("query.").partition(": ")
+    values = {
+        "exchanges": {"items": [], "next": None},
+        "asked": dict(asked_of(request)),
+        "filters": asked_of(request),
+        "refused": {field: reason} if reason else {"": text},
+    }
+    return plain_page(request, "exchanges.html", HTTPStatus.UNPROCESSABLE_ENTITY, **values)
 
 
 def _problem(error: Any) -> tuple[int, str]:

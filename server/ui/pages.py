@@ -28,7 +28,7 @@ from server.api.paging import page as listed
 from server.services.attaching import AttachTarget
 from server.services.inventory import OperationState
 from server.services.sent import Sent
-from server.ui import agents, consumers, decide, login, operation, overview
+from server.ui import agents, consumers, coverage, decide, login, operation, overview
 from server.ui.door import FOLDER, Page, admin, asked_of, failed, page, secure, server_of, wants_page
 from server.ui.marked import marked_body
 from server.ui.upload import uploaded
@@ -67,6 +67,7 @@ def install(app: FastAPI) -> None:
     app.include_router(overview.router)
     app.include_router(operation.router)
     app.include_router(consumers.router)
+    app.include_router(coverage.router)
     app.include_router(agents.router)
     app.include_router(router)
     app.include_router(decide.router)
@@ -146,6 +147,7 @@ def exchanges_page(request: Request, here: Here, filters: ExchangeFilters, curso
     return page(
         request,
         "exchanges.html",
+        refused={},
         exchanges=listed(found, render.exchange),
         asked=dict(asked_of(request)),
         filters=asked_of(request),

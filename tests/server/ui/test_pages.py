@@ -151,7 +151,7 @@ def test_the_list_of_apis_says_what_each_is(client: Client) -> None:
 
 def test_operations_of_all_apis_are_listed_with_their_apis(client: Client) -> None:
     filled(client)
-    assert "GET /carts deprecated nginx:8080 1 1 2xx 1 zombie" in page(client, "/operations")
+    assert "GET /carts deprecated nginx:8080 1 1 · · · 0 % ·" in page(client, "/operations")
     text = page(client, "/operations?state=shadow")
     assert "undocumented All" in text
     assert "GET /admin" in text
@@ -199,8 +199,8 @@ def test_an_exchanges_page_says_what_a_websocket_connection_carried(
 
 def test_an_apis_page_lists_its_operations_deviations_and_exchanges(client: Client) -> None:
     text = page(client, f"/apis/{filled(client)}")
-    assert "GET /carts deprecated 1 1 2xx 1 zombie" in text
-    assert re.search(r"GET /users/{id} 2 2 2xx 1 conforming 1 deviating (\d\.?\d* ms ){3}curl", text)
+    assert "GET /carts deprecated 1 1 · · · 0 % ·" in text
+    assert re.search(r"GET /users/{id} 2 2 · · · 50 % 1 (\d\.?\d* ms ){3}1 ", text)
     assert re.search(r"/users/2\?colour=red 200 deviating 1.8 ms 0 B 11 B curl client, server", text)
     assert "Specification Shop 1.2" in text
 
@@ -273,7 +273,7 @@ def test_exchanges_are_narrowed_as_in_the_api_and_an_empty_field_narrows_nothing
     assert "/admin" in text
     assert "/carts" not in text
     assert "No matching exchanges" in page(client, "/exchanges?status=500")
-    assert "status: is no such value" in page(client, "/exchanges?status=boo", 422)
+    assert "400..499 or none" in page(client, "/exchanges?status=boo", 422)
 
 
 def test_what_does_not_fit_a_page_is_on_the_next(client: Client) -> None:
@@ -328,6 +328,28 @@ def test_pages_answer_head(client: Client) -> None:
 
 def test_a_refused_parameter_is_named(client: Client) -> None:
     assert "specified: is neither yes nor no" in page(client, "/apis?specified=x", 422)
+
+
+def test_a_refused_filter_keeps_the_form_and_says_why_at_the_field(client: Client) -> None:
+    answer = client.http.get("/exchanges?method=GET&status=boo&operation=x")
+    assert answer.status_code == 422
+    found = read(answer.text)
+    kept = {values.get("name"): values.get("value") for tag, values in found.elements if tag == "input"}
+    assert (kept["method"], kept["status"], kept["operation"]) == ("GET", "boo", "x")
+    assert any(values.get("id") == "wrong-status" for _, values in found.elements)
+    assert "No matching" not in found.text
+
+
+def test_coverage_has_bars_filters_and_the_operations_that_nobody_called_first(client: Client) -> None:
+    api = filled(client)
+    text = page(client, f"/apis/{api}/coverage")
+    assert "Operations 100 % 1 of 1 were used" in text
+    assert "Fields 50 % 1 of 2 were used" in text
+    assert "GET /users/{id} 2 1 1 of 1 1 of 2 1" in text
+    assert "Operations 0 % 0 of 1 were used" in page(client, f"/apis/{api}/coverage?consumer=nobody")
+    client.send(*both(7, "/x", server=Endpoint("127.0.0.1", 9999, 1), host=b"other:9999"))
+    other = next(one["id"] for one in client.items("/apis", specified="no"))
+    assert "No specification to measure against" in page(client, f"/apis/{other}/coverage")
 
 
 def test_help_explains_every_verdict(client: Client) -> None:
