@@ -31,6 +31,7 @@
 #define CONN_HELLO 4 /* of a socket: what its TLS library wrote first was looked at */
 #define CONN_OUTSIDE 8 /* of a socket: counted in outside_tls */
 #define CONN_ENDS_TLS 16 /* of a socket: its end is that of `bound_object` in process `tls_tgid` (tls_rustls.c) */
+#define CONN_LEFT_OUT 32 /* of a socket: processes that are left out passed bytes, and no captured one since */
 
 enum track_mode { TRACK_UNKNOWN = 0, TRACK_START, TRACK_HTTP1, TRACK_HTTP2 };
 
@@ -73,6 +74,7 @@ struct conn {
 	u16 flags;
 	u16 counter; /* not 0: bytes are not copied, only counted here */
 	struct tuple tuple;
+	u32 tgid; /* the captured process whose bytes were handed over last; 0 for none */
 	struct body_tracks tracks;
 };
 

@@ -28,7 +28,8 @@ struct call {
 	u16 shape;
 	u16 direction;
 	u16 counter; /* not 0: bytes are not copied, only counted here */
-	u16 in_tls;  /* made by a TLS library or by its callback */
+	u8 in_tls;   /* made by a TLS library or by its callback */
+	u8 may_be_shared; /* of a process that is left out: is_shared is to be asked */
 };
 
 BPF_HASH(calls, u32, struct call, SIZED);
@@ -53,9 +54,8 @@ static inline void start_walk(struct walk *walk, struct call *call, u64 result, 
 static inline u64 first_buffer(struct call *call);
 
 /* The counter for the bytes of a call on this socket; 0 if they may be handed over. Only TCP is in `conns`. */
-static inline u16 counter_of(u64 sk, u32 tgid)
+static inline u16 counter_of(struct conn *conn, u64 sk, u32 tgid)
 {
-	struct conn *conn = known_conn(sk);
 	u16 family;
 	if (conn && conn->counter && conn->counter != COUNT_TLS_CIPHERTEXT)
 		return conn->counter; /* TLS may identify the object (tls_proof.h) */
@@ -69,10 +69,17 @@ static inline u16 counter_of(u64 sk, u32 tgid)
 	return process_is_watched(tgid) ? 0 : COUNT_FILTERED;
 }
 
+/* Whether it matters that a process that is left out passes bytes: for most of them it does once a connection. */
+static inline int may_be_shared(struct conn *conn)
+{
+	return !conn->counter && (conn->tgid || !(conn->flags & CONN_LEFT_OUT));
+}
+
 /* A call on this socket begins: its buffers are remembered for its return. */
 static inline int begin_call(u64 sk, u64 buffer, u64 skip, u32 shape, u16 direction)
 {
 	struct call none = {}, *call;
+	struct conn *conn = known_conn(sk);
 	struct tls_call *tls;
 	u64 id = bpf_get_current_pid_tgid();
 	u32 tid = id;
@@ -89,7 +96,8 @@ static inline int begin_call(u64 sk, u64 buffer, u64 skip, u32 shape, u16 direct
 	call->skip = skip;
 	call->shape = shape;
 	call->direction = direction;
-	call->counter = counter_of(sk, id >> 32);
+	call->counter = counter_of(conn, sk, id >> 32);
+	call->may_be_shared = call->counter && conn && may_be_shared(conn);
 	tls = tls_calls.lookup(&tid);
 	call->in_tls = tls && tls->object && call->counter != COUNT_UNIX_SOCKET && call->counter != COUNT_NOT_TCP;
 	if (!call->counter)
@@ -151,10 +159,24 @@ static inline void note_outside_tls(struct conn *conn, u64 bytes)
 	conn->flags |= CONN_OUTSIDE;
 }
 
+/* The first bytes of a captured process, on a connection that others used before: it is reported as one that is older
+ * than the agent. */
+static inline void begin_within(struct scratch *scratch, struct conn *conn, u64 sk)
+{
+	fill_head(&scratch->head, EVENT_CLOSED, SOURCE_SOCKET, sk, conn->generation, &conn->tuple);
+	hand_over(scratch, 0);
+	conn->generation = bpf_ktime_get_ns();
+	conn->flags &= ~(CONN_FROM_START | CONN_LEFT_OUT);
+	stop_tracking(&conn->tracks);
+}
+
 static inline void ship_call(struct scratch *scratch, struct conn *conn, struct call *call, u64 bytes)
 {
 	u32 side = call->direction & 1;
-	u16 counter = first_bytes_rule_out(scratch, conn, call->direction);
+	u16 counter;
+	if (conn->flags & CONN_LEFT_OUT)
+		begin_within(scratch, conn, call->sk);
+	counter = first_bytes_rule_out(scratch, conn, call->direction);
 	if (counter) {
 		conn->counter = counter;
 		count(counter, bytes);
@@ -173,6 +195,7 @@ static inline void ship_call(struct scratch *scratch, struct conn *conn, struct 
 		scratch->head.time_ns = call->time_ns;
 	scratch->head.direction = call->direction;
 	scratch->head.from_start = conn->flags & CONN_FROM_START;
+	conn->tgid = scratch->head.tgid;
 	plan_copy(scratch, &conn->tracks, side, conn->position[side]);
 	conn->position[side] = ship(scratch, conn->position[side]);
 }
@@ -239,6 +262,54 @@ static inline void tls_learn_start(struct conn *conn, u32 tid, u32 tgid)
 	}
 }
 
+/* Reports the length of bytes of a process that is left out, as if `conn->tgid` had passed them: without it, that one's
+ * requests and responses would be paired wrongly. */
+static inline void report_length(struct conn *conn, struct call *call, u64 bytes)
+{
+	u32 side = call->direction & 1;
+	struct scratch *scratch = take_scratch();
+	if (scratch) {
+		fill_head(&scratch->head, EVENT_CHUNK, SOURCE_SOCKET, call->sk, conn->generation, &conn->tuple);
+		scratch->head.tgid = conn->tgid;
+		__builtin_memset(scratch->head.comm, 0, sizeof(scratch->head.comm));
+		scratch->head.direction = call->direction;
+		scratch->head.from_start = conn->flags & CONN_FROM_START;
+		scratch->head.position = conn->position[side];
+		scratch->head.length = bytes;
+		hand_over_chunk(scratch, 0);
+		give_back(scratch);
+	} else {
+		count(COUNT_RING_FULL, bytes);
+	}
+	conn->position[side] += bytes;
+}
+
+/* Whether this connection's captured process is left out since, as a pod can be. Threads of one process may be captured
+ * by their names and others not. */
+static inline int is_left_out_since(struct conn *conn)
+{
+	return conn->tgid == bpf_get_current_pid_tgid() >> 32 && !setting(SETTING_ONLY_PROCESSES);
+}
+
+/* Bytes of a process that is left out passed. Returns whether a captured one uses the same socket, after which they are
+ * reported. */
+static inline int is_shared(struct call *call, u64 bytes)
+{
+	struct conn *conn = conns.lookup(&call->sk);
+	if (!conn || conn->counter)
+		return 0;
+	if (conn->tgid && is_left_out_since(conn))
+		conn->tgid = 0;
+	if (!conn->tgid) {
+		conn->flags |= CONN_LEFT_OUT;
+		return 0;
+	}
+	conn = known_conn(call->sk);
+	if (conn)
+		report_length(conn, call, bytes);
+	return conn != 0;
+}
+
 /* So many bytes passed in this call, which returned `result`. */
 static inline void end_call(struct call *call, u64 result, u64 bytes)
 {
@@ -251,7 +322,8 @@ static inline void end_call(struct call *call, u64 result, u64 bytes)
 	if (call->in_tls)
 		tls_learn_socket(call, tid);
 	if (call->counter && !call->in_tls) {
-		count(call->counter, bytes);
+		if (!call->may_be_shared || !is_shared(call, bytes))
+			count(call->counter, bytes);
 		return;
 	}
 	conn = conn_of(call->sk);

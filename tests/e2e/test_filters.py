@@ -13,10 +13,10 @@ from tests.e2e.calls import echo_call, get_call
 from tests.e2e.certificates import Certificate
 from tests.e2e.compare import BODY_CAP, disagreements
 from tests.e2e.judged import stored_truly, unexpected
-from tests.e2e.processes import free_port, wait_until
+from tests.e2e.processes import free_port, python, running, wait_until
 from tests.e2e.programs.http_bytes import pattern
 from tests.e2e.seen import Seen
-from tests.e2e.services import server_saw
+from tests.e2e.services import Echo, server_saw
 from tests.e2e.spectap import Spectap, by_id, watching
 
 pytestmark = pytest.mark.root
@@ -200,6 +200,30 @@ def test_only_watched_pids_are_witnesses(tmp_path: Path) -> None:
         views = {(w.side, w.pid) for seen in stored.values() for w in seen.witnesses}
         assert views == {("server", watched.process.pid)}
         assert by_id(spectap.server.settled().exchanges(), {call.id for call in unwatched}) == {}
+
+
+def test_of_a_socket_that_an_unwatched_process_uses_in_turns_each_call_counts_once(tmp_path: Path) -> None:
+    log = tmp_path / "turns.jsonl"
+    with running("turns", python("turns", "--log", log), tmp_path) as process:
+        server = Echo(process, int(process.first_line()), log)
+        other = int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text())
+        with (
+            watching(tmp_path, "--exclude-pid", other) as spectap,
+            services.caller("caller", tmp_path, server.port) as caller,
+        ):
+            calls = [echo_call("turns", size=number * 30) for number in range(30)]
+            made = [seen for call in calls for seen in caller.make([call])]
+            by_server = server_saw(server, made)
+            alone = {name for name, seen in by_server.items() if seen.pid == other}
+            stored = spectap.views(made, {caller.process.pid})
+            spectap.views([call for call in made if call.id not in alone], {process.pid})
+            stored = by_id(spectap.server.settled().exchanges(), {call.id for call in made})
+    assert len(alone) == len(calls) // 3
+    assert {name: len(found) for name, found in stored.items()} == dict.fromkeys(stored, 1)
+    for name, (seen,) in stored.items():
+        assert disagreements(seen, [by_server[name]]) == []
+        pids = {caller.process.pid} if name in alone else {caller.process.pid, process.pid}
+        assert {witness.pid for witness in seen.witnesses} == pids
 
 
 def test_what_nginx_sends_by_sendfile_is_counted_and_null_unless_kprobes_see_it(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import tracemalloc
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.events import Chunk, Closed, ConnectionKey, Direction, Opened, Role
 from agent.http.connections import connections
@@ -68,6 +70,37 @@ def test_a_hole_in_a_chunked_body_leaves_size_unknown_and_the_next_exchange_whol
     assert first.body == Body(None, b"abcd", BodyState.GAP)
     assert [x.completeness for x in told.exchanges] == [Completeness.GAP, Completeness.COMPLETE]
     assert told.ledger.bytes[Bytes.UNSYNCED] == len(b"0\r\n\r\n")
+
+
+def calls_with_lengths_alone(left_out: list[bool], *, whole_calls: bool) -> list[tuple[bytes, bytes]]:
+    """Target and answer of each pair that is found, if of some messages only the length is known."""
+    calls = len(left_out) // (1 if whole_calls else 2)
+    talk = []
+    for number in range(calls):
+        answer = b"%d" % number
+        talk.append((C, b"GET /%s HTTP/1.1\r\nHost: h\r\n\r\n" % answer))
+        talk.append((S, b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(answer), answer)))
+    gone = [each for each in left_out for _ in range(2)] if whole_calls else left_out
+    made = [replace(one, data=b"") if out else one for one, out in zip(chunks(talk), gone, strict=False)]
+    return [
+        (x.request.target, x.response.body.data)
+        for x in tell(made).exchanges
+        if x.request is not None and x.response is not None
+    ]
+
+
+@given(st.lists(st.booleans(), min_size=2, max_size=40))
+def test_of_calls_whose_length_alone_is_known_at_times_all_others_are_paired(left_out: list[bool]) -> None:
+    found = calls_with_lengths_alone(left_out, whole_calls=True)
+    assert found == [(b"/%d" % n, b"%d" % n) for n, is_out in enumerate(left_out) if not is_out]
+
+
+@given(st.lists(st.booleans(), min_size=2, max_size=40))
+def test_of_messages_whose_length_alone_is_known_at_times_none_is_paired_wrongly(
+    left_out: list[bool],
+) -> None:
+    found = calls_with_lengths_alone(left_out, whole_calls=False)
+    assert [target for target, _ in found] == [b"/" + answer for _, answer in found]
 
 
 def test_a_huge_uncaptured_body_costs_nothing() -> None:
