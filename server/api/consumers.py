@@ -52,13 +52,14 @@ def list_consumer_operations(
     request: Request,
     here: Here,
     id: str,
+    filters: CountedCalls,
     format: Format = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: After = None,
 ) -> models.Page[models.ConsumerOperation] | Response:
     """The operations that a consumer calls, most called first, by status."""
     here.consumers.one(id)  # if there is none, before a file begins
-    read = partial(here.consumers.operations, id)
+    read = partial(here.consumers.operations, id, filters=filters)
     return list_or_file(
         request, format, "consumer-operations", read, render.consumer_operation, limit, cursor
     )

@@ -10,7 +10,7 @@ from enum import Enum
 from itertools import islice
 
 from server.services.errors import InvalidInput, NotFound
-from server.services.narrowing import Cursor, Filters, rows_of
+from server.services.narrowing import ANY, Cursor, Filters, rows_of
 from server.store.filters import FieldFilter, FilterField
 from server.store.reader import Reader
 from server.store.rows import ConsumerOperationRow, ConsumerRow, HourCount, Listed
@@ -56,11 +56,13 @@ class KnownConsumers:
             raise NotFound("no such consumer")
         return found
 
-    def operations(self, id: str, limit: int, after: Cursor | None) -> Listed[ConsumerOperationRow]:
+    def operations(
+        self, id: str, limit: int, after: Cursor | None, filters: Filters = ANY
+    ) -> Listed[ConsumerOperationRow]:
         """The operations that a consumer calls, most called first. Raises NotFound."""
         number = self.one(id).number
         with self._store.reading() as reader:
-            return reader.consumers.operations(number, limit, after)
+            return reader.consumers.operations(number, limit, after, filters)
 
     def callers_of_deprecated(self, limit: int) -> Sequence[tuple[ConsumerRow, ConsumerOperationRow]]:
         """Consumers of deprecated operations with each of these, at most `limit`: who must be told."""
@@ -97,7 +99,7 @@ class KnownConsumers:
 
 
 def _operations(reader: Reader, one: ConsumerRow) -> Iterator[ConsumerOperationRow]:
-    return rows_of(lambda after: reader.consumers.operations(one.number, PAGE, after))
+    return rows_of(lambda after: reader.consumers.operations(one.number, PAGE, after, ANY))
 
 
 def _by_period(counts: Iterable[HourCount], by: Period) -> Mapping[int, Mapping[str, int]]:

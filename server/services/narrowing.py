@@ -10,9 +10,11 @@ from server.store.filters import Filters
 from server.store.reader import Reader
 from server.store.rows import Cursor, Listed
 
-__all__ = ["Cursor", "Filters", "number_of", "rows_of"]
+__all__ = ["ANY", "Cursor", "Filters", "number_of", "rows_of"]
 
 T = TypeVar("T")
+
+ANY = Filters()
 
 
 def rows_of(read: Callable[[Cursor | None], Listed[T]]) -> Iterator[T]:

@@ -109,7 +109,9 @@ class ConsumersReader(Protocol):
     def one(self, id: str) -> ConsumerRow | None:
         """By its id; None if none with this id has called."""
 
-    def operations(self, consumer: int, limit: int, after: Cursor | None) -> Listed[ConsumerOperationRow]:
+    def operations(
+        self, consumer: int, limit: int, after: Cursor | None, filters: Filters
+    ) -> Listed[ConsumerOperationRow]:
         """The operations that a consumer calls, most called first."""
 
     def statuses_by_hour(self, filters: Filters) -> Sequence[HourCount]:

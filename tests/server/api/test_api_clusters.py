@@ -21,6 +21,8 @@ EAST, WEST = "east", "west"
 PATHS = {EAST: ("/users/1", "/users/2", "/orders"), WEST: ("/users/1", "/orders")}
 """Of the calls of each cluster. /orders is not described."""
 TILL, SHOP = ("10.1.0.9", "till-1", "front", "till"), ("10.1.0.5", "shop-1", "store", "shop")
+OF_CONSUMERS = {"/consumers", "/consumers/{id}/operations"}
+"""A consumer has the same name in all clusters, and the calls of each."""
 OF_ONE_API = {"/apis/{id}/proposals", "/apis/{id}/reconstructed/versions"}
 """Lists of one API, which is of one cluster."""
 
@@ -116,11 +118,22 @@ def test_every_list_is_narrowed_to_one_cluster(filled: Client) -> None:
     apis = {one["cluster"]: one["id"] for one in filled.items("/apis")}
     assert set(apis) == {EAST, WEST}
     found = dict(lists(filled))
-    assert set(found) > {*OF_ONE_API, "/apis", "/exchanges", "/deviations", "/agents", "/specs", "/tokens"}
+    assert set(found) > {
+        *OF_ONE_API,
+        *OF_CONSUMERS,
+        "/apis",
+        "/exchanges",
+        "/deviations",
+        "/agents",
+        "/specs",
+        "/tokens",
+    }
     for path, parameters in found.items():
         if path in OF_ONE_API:
             continue
         assert "cluster" in parameters, path
+        if path in OF_CONSUMERS:
+            continue
         for place in [path.format(id=id) for id in apis.values()] if "{id}" in path else [path]:
             items = {cluster: filled.items(place, cluster=cluster) for cluster in (EAST, WEST, "north")}
             assert items["north"] == [], place
@@ -132,6 +145,19 @@ def test_every_list_is_narrowed_to_one_cluster(filled: Client) -> None:
             for cluster in (EAST, WEST):
                 assert items[cluster], place
                 assert clusters_in(items[cluster]) <= {cluster}, place
+
+
+def test_a_consumer_of_several_clusters_has_the_calls_of_each(filled: Client) -> None:
+    everyone = filled.items("/consumers")
+    assert filled.items("/consumers", cluster="north") == []
+    for one in everyone:
+        calls = 0
+        for cluster in (EAST, WEST):
+            found = filled.items(f"/consumers/{one['id']}/operations", cluster=cluster)
+            there = filled.items("/consumers", cluster=cluster, consumer=one["id"])
+            assert sum(operation["calls"] for operation in found) == sum(two["calls"] for two in there)
+            calls += sum(two["calls"] for two in there)
+        assert calls == one["calls"]
 
 
 def test_each_clusters_calls_are_counted_paired_and_named_within_it(filled: Client) -> None:

@@ -52,14 +52,17 @@ class SqliteConsumersReader:
         rows = self.listed(Filters((FieldFilter(FilterField.CONSUMER, (number,)),)), 1, None).rows
         return rows[0] if rows else None
 
-    def operations(self, consumer: int, limit: int, after: Cursor | None) -> Listed[ConsumerOperationRow]:
+    def operations(
+        self, consumer: int, limit: int, after: Cursor | None, filters: Filters
+    ) -> Listed[ConsumerOperationRow]:
+        where = self._where(filters)
         rows = self._db.execute(
-            """SELECT * FROM (SELECT operations.number, operations.key, operations.api, apis.name,
+            f"""SELECT * FROM (SELECT operations.number, operations.key, operations.api, apis.name,
             operations.deprecated, sum(calls.count) AS calls, min(hour) AS first, max(hour) AS last
-            FROM calls JOIN operations ON operations.number = calls.operation
-            JOIN apis ON apis.number = operations.api WHERE consumer = ? GROUP BY calls.operation)
+            FROM {CALLS} JOIN apis ON apis.number = operations.api
+            WHERE calls.consumer = ? AND {where} GROUP BY calls.operation)
             WHERE (calls, number) < (?, ?) ORDER BY calls DESC, number DESC LIMIT ?""",
-            (consumer, *(after or NEWEST), limit + SPARE),
+            (consumer, *where.values, *(after or NEWEST), limit + SPARE),
         )
         found = self._readable.each(
             StoredPart.OPERATIONS, rows, lambda row: _operation(row, self._statuses(row["number"], consumer))
