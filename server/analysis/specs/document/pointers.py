@@ -17,6 +17,8 @@ MAX_HOPS = 64  # references to references
 
 
 def escape(token: str) -> str:
+    if "~" not in token and "/" not in token:  # most are plain
+        return token
     return token.replace("~", "~0").replace("/", "~1")
 
 

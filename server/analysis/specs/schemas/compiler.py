@@ -15,6 +15,7 @@ from server.analysis.specs.schemas.fields import FieldIndex
 from server.analysis.specs.schemas.survey import PATTERN_OPTIONS, SchemaSurvey
 from server.analysis.specs.schemas.words import Words
 
+BROKEN = "the schema, or one that it uses, is no valid schema"
 TOO_COSTLY = "the schema expands beyond what can be checked in bounded time"
 _NOT_FOLLOWED = "$dynamicRef is not followed"
 
@@ -28,11 +29,11 @@ class Compiler:
 
     def __init__(self, surveyed: SchemaSurvey, fields: FieldIndex, words: Words = None) -> None:
         self._surveyed, self._fields, self._words = surveyed, fields, words
-        self._costs = Costs(surveyed.pointers, fields, surveyed.is_31, words)
+        self._costs = Costs(surveyed, fields, words)
         self.size = 0
 
     def limits(self, places: Iterable[str]) -> dict[str, CostLimits]:
-        """The limits of each place; none if it is too costly."""
+        """The limits of each place; none if it is too costly. Raises SpecError for a broken schema."""
         return self._costs.limits(places)
 
     def checkers(

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from server.analysis.json import JsonObject, array_in, object_in
-from server.analysis.specs.document.pointers import Pointers, is_reference, under
+from server.analysis.specs.document.pointers import is_reference, under
 from server.analysis.specs.schemas.fields import FieldIndex
-from server.analysis.specs.schemas.survey import ONLY_31
+from server.analysis.specs.schemas.survey import ONLY_31, SchemaSurvey
 from server.analysis.specs.schemas.words import Words, choosable, occurring
 
 MAX_LOAD = 2_000
@@ -72,15 +72,18 @@ class CostLimits:
 class Costs:
     """Limits by place."""
 
-    def __init__(self, pointers: Pointers, fields: FieldIndex, is_31: bool, words: Words = None) -> None:
+    def __init__(self, surveyed: SchemaSurvey, fields: FieldIndex, words: Words = None) -> None:
         """`words`: no value has other fields, nor other values of discriminators."""
-        self._pointers, self._fields, self._is_31, self._words = pointers, fields, is_31, words
+        self._pointers, self._is_31, self._broken = surveyed.pointers, surveyed.is_31, surveyed.broken
+        self._fields, self._words = fields, words
         self._expansions: dict[tuple[str, bool], _Expansion] = {}
         self._counted: set[tuple[str, bool]] = set()
         self._repeats = 0
 
     def limits(self, roots: Iterable[str]) -> dict[str, CostLimits]:
-        """Limits of each root; none if not even a flat value can be validated within bounds."""
+        """Limits of each root; none if not even a flat value can be validated within bounds. Raises SpecError
+        for a broken schema.
+        """
         roots = list(roots)
         reached = self._reached(roots)
         users = _users(reached)
@@ -127,6 +130,8 @@ class Costs:
         self._counted.add(key)
         if len(within) >= MAX_CHAIN or self._repeats > MAX_REPEATS:
             raise TooCostly
+        if place in self._broken:
+            raise self._broken[place]
         node = self._pointers.at(place, place)
         expansion = _Expansion()
         if isinstance(node, dict):

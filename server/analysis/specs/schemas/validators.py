@@ -11,14 +11,13 @@ from server.analysis.json import Json, JsonObject
 from server.analysis.specs.document.pointers import is_reference
 from server.analysis.specs.model import SpecError
 from server.analysis.specs.schemas.checker import Checker
-from server.analysis.specs.schemas.compiler import TOO_COSTLY, CannotCompile, Compiler, refused
+from server.analysis.specs.schemas.compiler import BROKEN, TOO_COSTLY, CannotCompile, Compiler, refused
 from server.analysis.specs.schemas.convert import SchemaDirection
 from server.analysis.specs.schemas.deferred import AnyChecker, Deferred, DeferredChecker
 from server.analysis.specs.schemas.fields import MAX_CLOSURE, FieldIndex
 from server.analysis.specs.schemas.form import TEXT, Form, form_of
 from server.analysis.specs.schemas.survey import SchemaSurvey
 
-BROKEN = "the schema, or one that it uses, is no valid schema"
 MAX_TOGETHER = 20_000  # schemas; of more, each is compiled when traffic touches it
 Parts = Mapping[str, JsonObject]
 
@@ -43,9 +42,10 @@ class Schemas:
         self._forms: dict[str, Form] = {}
         self._fitting: dict[tuple[str, SchemaDirection], Draft202012Validator | None] = {}
         every = dict.fromkeys(place for places in roots.values() for place in places)
-        self._broken = surveyed.reaching_broken(every)
         self._deferred: Deferred | None = None
-        if surveyed.size > MAX_TOGETHER:
+        is_large = surveyed.size > MAX_TOGETHER
+        self._broken = frozenset(surveyed.broken) if is_large else surveyed.reaching_broken(every)
+        if is_large:
             self._deferred = Deferred(surveyed, self._fields)
         elif surveyed.has_directions:
             for direction, places in roots.items():
@@ -85,7 +85,10 @@ class Schemas:
         if place is None or place in self._broken:
             return TEXT
         if place not in self._forms:
-            self._forms[place] = form_of(place, self._pointers, self._fields)
+            try:
+                self._forms[place] = form_of(place, self._pointers, self._fields)
+            except SpecError:
+                self._forms[place] = TEXT
         return self._forms[place]
 
     def parts(self, place: str) -> Parts:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from server.analysis.specs.schemas import deferred, validators
+from server.analysis.specs.schemas.compiler import BROKEN
 from server.analysis.specs.schemas.convert import Converter, SchemaDirection
 from server.analysis.specs.specification import Specification
 from tests.server.analysis.specs.spec_calls import answering, body, call, found, operation, parameter, spec
@@ -113,3 +114,15 @@ def test_whether_an_alternative_fits_is_known_for_each_value() -> None:
     values: list[Any] = [{"a": 1}, {"a": "x"}, {"b": "x"}]
     fitting = [loaded.fits(place, value, SchemaDirection.RESPONSE) for value in values]
     assert fitting == [True, False, True]
+
+
+@pytest.mark.parametrize("broken", [{"type": "int"}, {"$ref": "#/nowhere"}, {"properties": []}, 3])
+def test_a_broken_schema_matters_to_values_that_it_is_for_alone(broken: Any) -> None:
+    loaded = answering(
+        reference("T"), T={"properties": {"n": {"type": "integer"}, "b": reference("B")}}, B={"items": broken}
+    )
+    assert len(loaded.warnings) == 1
+    assert deviations(loaded, {"n": "x"}) == [("type", "response.body", "/n")]
+    judgement = loaded.match(call(answer=body({"n": 1, "b": [1]})))
+    assert (judgement.verdict, judgement.why) == ("unjudged", f"response.body: {BROKEN}")
+    assert loaded.match(call(answer=body({"n": 1}))).verdict == "conforming"
