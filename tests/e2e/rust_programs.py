@@ -66,10 +66,11 @@ def locked(cargo: str) -> Path:
 
 
 RELEASE = Build("release", "release")
+AWS = Build("aws-lc-rs", "release", ciphers="aws-lc-rs")
 OTHERS = (
     Build("debug", "dev"),
     Build("small", "small"),  # for size, with link-time optimisation
     Build("newer-names", "release", "-C symbol-mangling-version=v0"),
-    Build("aws-lc-rs", "release", ciphers="aws-lc-rs"),
+    AWS,
 )
 BUILDS = (RELEASE, *OTHERS) if EVERYTHING else (RELEASE,)
