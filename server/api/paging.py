@@ -125,14 +125,6 @@ CountedExchanges = Annotated[Filters, Depends(_narrowed(ListName.EXCHANGES, orde
 ExchangeFilters = Annotated[Filters, Depends(_narrowed(ListName.EXCHANGES))]
 
 
-CalledState = Annotated[
-    Literal["", "shadow", "zombie"],
-    Query(
-        alias="state",
-        description="shadow: called and not described; zombie: called though deprecated. Default: all"
-        " that were called.",
-    ),
-]
 StateAsked = Annotated[
     Literal["", "shadow", "zombie", "unused"],
     Query(

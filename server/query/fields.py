@@ -91,6 +91,14 @@ _ROWS = (
         "specified", "Whether the API has a specification", "no", values.yes_or_no, ONLY_APIS, ("yes", "no")
     ),
     QueryField(
+        "external",
+        "Whether the API is served elsewhere, and only called from here",
+        "yes",
+        values.yes_or_no,
+        ONLY_APIS,
+        ("yes", "no"),
+    ),
+    QueryField(
         "deprecated",
         "Whether the operation is deprecated",
         "yes",

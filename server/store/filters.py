@@ -31,6 +31,7 @@ class FilterField(StrEnum):
     SEVERITY = "severity"
     STATE = "state"
     SPECIFIED = "specified"
+    EXTERNAL = "external"
     DEPRECATED = "deprecated"
     CONSUMER = "consumer"
     NAMESPACE = "namespace"

@@ -69,6 +69,8 @@ SHOWN = {
     ("specified", "false"): "without a specification",
     ("state", "shadow"): "undocumented",
     ("state", "zombie"): "deprecated",
+    ("state", "unused"): "not called",
+    ("external", "yes"): "served elsewhere",
     ("deprecated", "yes"): "callers of deprecated operations",
 }
 """A filter of a list in words, where its name and value are not plain enough."""

@@ -18,10 +18,10 @@ from server.api.known import KnownApi, check_id
 from server.api.paging import (
     After,
     ApiFilters,
-    CalledState,
     DeviationFilters,
     ExchangeFilters,
     OperationFilters,
+    StateAsked,
     decode,
 )
 from server.api.paging import page as listed
@@ -89,15 +89,23 @@ def apis_page(request: Request, here: Here, filters: ApiFilters, cursor: After =
 
 @router.get("/operations")
 def operations_page(
-    request: Request, here: Here, filters: OperationFilters, state: CalledState = "", cursor: After = None
+    request: Request, here: Here, filters: OperationFilters, state: StateAsked = "", cursor: After = None
 ) -> Response:
     wanted = OperationState(state) if state else None
-    found = here.inventory.operations(filters, wanted, OPERATIONS, decode(cursor))
+    if wanted is OperationState.UNUSED:
+        unused = here.inventory.unused(filters, OPERATIONS, decode(cursor))
+        shown = listed(unused, render.unused)
+        api_names = {id: here.inventory.api(id).name for id in {row.api_id for row in unused.rows}}
+    else:
+        found = here.inventory.operations(filters, wanted, OPERATIONS, decode(cursor))
+        shown = listed(found, render.operation)
+        api_names = {row.api_id: row.api_name for row in found.rows}
     return page(
         request,
         "operations.html",
-        operations=listed(found, render.operation),
-        api_names={row.api_id: row.api_name for row in found.rows},
+        operations=shown,
+        api_names=api_names,
+        unused=wanted is OperationState.UNUSED,
         filters=asked_of(request),
     )
 

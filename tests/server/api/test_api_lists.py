@@ -170,6 +170,10 @@ def test_every_list_is_narrowed_by_the_same_filters(client: Client) -> None:
     assert [api["name"] for api in client.items("/apis", new_since=late)] == ["10.0.0.1:80"]
     assert [api["name"] for api in client.items("/apis", specified="true")] == ["store/shop"]
     assert [api["name"] for api in client.items("/apis", specified="false")] == ["10.0.0.1:80"]
+    by_place = [[api["name"] for api in client.items("/apis", external=one)] for one in ("yes", "no")]
+    assert by_place == [
+        [api["name"] for api in client.items("/apis") if api["internal"] is one] for one in (False, True)
+    ]
     (named,) = client.items("/operations", path_prefix="/users")
     assert (len(named["id"]), named["api"]) == (16, shop)
     assert [api["name"] for api in client.items("/apis", method="GET", until=late)] == ["store/shop"]

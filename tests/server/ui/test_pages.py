@@ -13,6 +13,7 @@ from server.analysis.specs.load import load
 from server.ui.pages import APIS
 from tests.server.records import both, record
 from tests.server.running import Client, serving, wait_for
+from tests.server.ui.estate import furnish
 from tests.server.ui.reading import crawled, read
 from tests.server.ui.shop import CANARY, SPEC, describe, filled, hostile, hostile_spec, only_api
 
@@ -147,6 +148,17 @@ def test_the_list_of_apis_says_what_each_is(client: Client) -> None:
     assert "1 called, 4 calls" in text
     assert "with a specification All" in page(client, "/apis?specified=true")
     assert "No such API" in page(client, "/apis?specified=false")
+
+
+def test_described_operations_that_nobody_called_are_listed_with_their_apis(client: Client) -> None:
+    furnish(client)
+    assert "20 of 24 described operations were called (83 %); 4 were not" in page(client, "/")
+    text = page(client, "/operations?state=unused")
+    assert "not called All Described, and not called yet." in text
+    assert text.count("GET /v1/") == 4
+    assert "GET /v1/orders/archive nginx:8000" in text
+    narrowed = page(client, "/operations?state=unused&method=GET", 422)
+    assert "Of unused operations only the API is known" in narrowed
 
 
 def test_operations_of_all_apis_are_listed_with_their_apis(client: Client) -> None:

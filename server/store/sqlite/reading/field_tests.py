@@ -137,6 +137,7 @@ APIS: FieldTests = {
     **{field: test for field, test in OPERATIONS.items() if field is not FilterField.DEPRECATED},
     FilterField.API: by_number(tested("apis.number {}"), tested("apis.name {}")),
     FilterField.SPECIFIED: tested("EXISTS (SELECT 1 FROM specs WHERE specs.api = apis.number) {}"),
+    FilterField.EXTERNAL: tested("1 - apis.internal {}"),
     FilterField.HOST: tested(f"apis.number {AT_HOSTS}"),
     FilterField.NAMESPACE: tested("apis.namespace {}"),
     FilterField.WORKLOAD: tested("apis.workload {}"),
