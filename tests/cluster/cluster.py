@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ from tests.cluster import dns, host, identities, images, settings
 from tests.cluster.identities import Identities
 from tests.cluster.settings import Layout
 from tests.e2e.processes import Running, free_port, wait_until
+from tests.strays import running_descendants
 
 HERE = Path(__file__).parent
 RUN = Path("/run/spectap-cluster")
@@ -235,6 +237,7 @@ def node_parts(cluster: Cluster, stack: ExitStack) -> None:
         ("proxy.json", settings.proxy(who, cluster.node)),
     ):
         (folder / name).write_text(text)
+    stack.callback(end_shims, layout)
     runtime = start(cluster, stack, "containerd", f"--config={folder}/containerd.toml")
     stack.callback(remove_containers, cluster)
     runtime.wait_for(lambda: answers(cluster), "containerd")
@@ -280,6 +283,15 @@ def remove_containers(cluster: Cluster) -> None:
     for path in spaces:
         if path is not None and Path(path).name.startswith("cni-"):
             subprocess.run(["ip", "netns", "delete", Path(path).name], check=False, capture_output=True)
+
+
+def end_shims(layout: Layout) -> None:
+    """Ends what a pod that kubelet was starting when it stopped has left: its shim outlives the runtime."""
+    for pid, command in running_descendants(1).items():
+        if "containerd-shim" in command and str(layout.containerd) in command:
+            for one in (*running_descendants(pid), pid):
+                with suppress(ProcessLookupError):
+                    os.kill(one, signal.SIGKILL)
 
 
 def no_task_is_left(cluster: Cluster) -> bool:
