@@ -9,7 +9,7 @@ import pytest
 from server.analysis.specs.schemas import validators
 
 
-@pytest.fixture(params=["together", "deferred"], autouse=True, scope="package")
+@pytest.fixture(params=["together", "deferred"], autouse=True, scope="module")
 def compiled(request: pytest.FixtureRequest) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "deferred":
