@@ -47,6 +47,8 @@ class Account:
     told: int = 0
     wrong: int = 0  # number of chunks whose content differs from what their process sent
     ring_full: int = 0
+    unread: int = 0
+    """Left in the ring, as the agent may not stop for long: on a busy machine it is late."""
     table_full: int = 0
     unaccounted: int = 0
     failed: int = 0  # number of processes that received something other than what was sent
@@ -70,6 +72,7 @@ class Ear:
 
     def _lose(self, event: Lost) -> None:
         self._account.ring_full += event.count if event.what is Bytes.RING_FULL else 0
+        self._account.unread += event.count if event.what is Bytes.UNREAD_AT_EXIT else 0
         self._account.table_full += event.count if event.what is Kernel.TABLE_FULL else 0
         self._account.unaccounted += event.count if event.what is Kernel.UNACCOUNTED else 0
 
