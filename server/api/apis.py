@@ -1,4 +1,4 @@
-"""The inventory: APIs and their operations."""
+"""The inventory: APIs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from server.api import models, render
 from server.api.context import Here
 from server.api.downloads import FILES, Format, list_or_file
 from server.api.gate import TokenRole, require
-from server.api.known import MOVED, KnownApi, check_id
-from server.api.paging import DEFAULT_LIMIT, After, ApiFilters, Limit, OperationFilters, StateAsked
-from server.services.inventory import OperationState
+from server.api.known import MOVED, check_id
+from server.api.paging import DEFAULT_LIMIT, After, ApiFilters, Limit
 
 router = APIRouter(
     prefix="/api/v1/apis", dependencies=[Depends(require(TokenRole.ADMIN))], tags=["inventory"]
@@ -39,23 +38,3 @@ def get_api(request: Request, here: Here, id: str) -> models.Api:
     found = here.inventory.api(id)
     check_id(request, found.id)
     return render.api(found)
-
-
-@router.get("/{id}/operations", response_model=models.Page[models.Operation], responses={**MOVED, **FILES})
-def list_operations(
-    request: Request,
-    here: Here,
-    api: KnownApi,
-    filters: OperationFilters,
-    state: StateAsked = "",
-    format: Format = None,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: After = None,
-) -> models.Page[models.Operation] | Response:
-    """An API's operations, busiest first."""
-    wanted = OperationState(state) if state else None
-    if wanted is OperationState.UNUSED:
-        unused = partial(here.inventory.unused, filters, api=api)
-        return list_or_file(request, format, "operations", unused, render.unused, limit, cursor)
-    read = partial(here.inventory.operations, filters, wanted, api=api)
-    return list_or_file(request, format, "operations", read, render.operation, limit, cursor)

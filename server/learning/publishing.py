@@ -35,11 +35,11 @@ from server.store.errors import StoreUnavailable
 from server.store.keys import id_of
 from server.store.rows import Publication
 from server.store.store import Store
+from server.store.values import DAY_NS
 
 log = logging.getLogger(__name__)
 
 LONGEST_PAUSE_S = 3600.0  # between drafts
-DAY_NS = 24 * 3600 * 1_000_000_000
 MOST_SERVERS = 3  # URLs named in a document
 
 

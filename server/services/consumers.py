@@ -71,8 +71,7 @@ class KnownConsumers:
             found = (
                 (one, operation)
                 for one in rows_of(lambda after: reader.consumers.listed(deprecated, PAGE, after))
-                for operation in _operations(reader, one)
-                if operation.deprecated
+                for operation in _operations(reader, one, deprecated)
             )
             return [*islice(found, limit)]
 
@@ -80,6 +79,10 @@ class KnownConsumers:
         """A consumer's calls of each hour of the last seven days."""
         of_one = (FieldFilter(FilterField.CONSUMER, (one.number,)),)
         return self.over_time(Filters(of_one, since=self._clock() - 7 * DAY_NS), Period.HOUR)
+
+    def last_hours(self, count: int) -> Sequence[PeriodCounts]:
+        """All calls of each of the last hours, with this one. Raises InvalidInput if these are too many."""
+        return self.over_time(Filters(since=self._clock() - (count - 1) * HOUR_NS), Period.HOUR)
 
     def over_time(self, filters: Filters, by: Period) -> Sequence[PeriodCounts]:
         """The calls of each period, oldest first, also of those without calls; of the last 24 hours if no
@@ -98,8 +101,8 @@ class KnownConsumers:
         return [PeriodCounts(one * length, statuses.get(one, {}), verdicts.get(one, {})) for one in periods]
 
 
-def _operations(reader: Reader, one: ConsumerRow) -> Iterator[ConsumerOperationRow]:
-    return rows_of(lambda after: reader.consumers.operations(one.number, PAGE, after, ANY))
+def _operations(reader: Reader, one: ConsumerRow, filters: Filters) -> Iterator[ConsumerOperationRow]:
+    return rows_of(lambda after: reader.consumers.operations(one.number, PAGE, after, filters))
 
 
 def _by_period(counts: Iterable[HourCount], by: Period) -> Mapping[int, Mapping[str, int]]:

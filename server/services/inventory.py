@@ -98,10 +98,9 @@ class Inventory:
         Raises InvalidInput if anything but APIs is asked for: nothing else is known of them.
         """
         start = after[1] + 1 if after else 0
+        _check_only_apis(filters)
         with self._store.reading() as reader:
             apis = [api] if api is not None else _apis(reader, filters, self._catalogue.published.apis)
-            if api is not None:
-                _check_only_apis(filters)
             found = [*islice(self._unused(reader, apis), start, start + limit + 1)]
         return Listed(found[:limit], (0, start + limit - 1) if len(found) > limit else None)
 
@@ -114,8 +113,7 @@ class Inventory:
 
 
 def _apis(reader: Reader, filters: Filters, specified: Iterable[int]) -> Sequence[int]:
-    """The APIs with specifications that are asked for, by id. Raises InvalidInput."""
-    _check_only_apis(filters)
+    """The APIs with specifications that are asked for, by id."""
     if not filters.fields:
         return sorted(specified)
     ids = (value for one in filters.fields for value in one.values if isinstance(value, str))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -10,13 +9,11 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from agent.wire import lost
 from server.api.context import Here
-from server.services.consumers import Period, PeriodCounts
-from server.services.narrowing import Filters
+from server.services.consumers import PeriodCounts
 from server.services.overview import Estate
 from server.ui.charts import by_status, by_verdict
 from server.ui.door import Page, admin, page, server_of
 
-HOUR_NS = 3600 * 1_000_000_000
 DAY_H = 24
 MAX_HOURS = 7 * 24  # older hours are summed by day
 
@@ -27,9 +24,8 @@ router = APIRouter(route_class=Page, include_in_schema=False, dependencies=[Depe
 def overview_page(
     request: Request, here: Here, hours: Annotated[int, Query(ge=1, le=MAX_HOURS)] = DAY_H
 ) -> Response:
-    now = time.time_ns()
     found = here.overview.estate()
-    both = here.consumers.over_time(Filters(since=now - (2 * hours - 1) * HOUR_NS), Period.HOUR)
+    both = here.consumers.last_hours(2 * hours)
     before, shown = both[:-hours], both[-hours:]
     return page(
         request,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from server.analysis.specs.judging.fault import fault_of
-from server.analysis.specs.kinds import KINDS, Where, severity_of
+from server.analysis.specs.kinds import KINDS, Kind, Where, severity_of
 from server.store.filters import FieldFilter, FilterField, Filters, FilterValue, Like, Within
 from server.store.sqlite.reading.ids import api_number
 
@@ -115,12 +115,16 @@ def containing(*columns: str) -> FieldTest:
 
 def severity_pairs(values: Sequence[FilterValue]) -> Sequence[str]:
     """The deviations of these severities: each kind with the part of an exchange where it has one."""
-    return [f"{kind} {where}" for kind in KINDS for where in Where if severity_of(kind, where) in values]
+    return _pairs(severity_of, values)
 
 
 def fault_pairs(values: Sequence[FilterValue]) -> Sequence[str]:
     """The deviations of these faults."""
-    return [f"{kind} {where}" for kind in KINDS for where in Where if fault_of(kind, where) in values]
+    return _pairs(fault_of, values)
+
+
+def _pairs(property_of: Callable[[Kind, Where], object], values: Sequence[FilterValue]) -> Sequence[str]:
+    return [f"{kind} {where}" for kind in KINDS for where in Where if property_of(kind, where) in values]
 
 
 def translated(
