@@ -246,12 +246,14 @@ class Pending:
         return other.connection not in self._peers and view.stream == other.stream
 
     def _in_step(self, view: View, other: View) -> bool:
-        """Whether the ordinals agree, and the times as far as they can be compared."""
+        """Whether the ordinals agree, and the times as far as they can be compared: even one clock may be set
+        between a call's two views, so that ordinals which tell calls apart count for more.
+        """
         if not self._agree(view, other):
             return False
-        if view.clock == other.clock:
-            return _overlap(view, other, SLACK_NS)
         apart = _apart(view, other)
+        if view.clock == other.clock:
+            return _overlap(view, other, SLACK_NS) or (_is_exact(view, other) and apart.meets(ANY))
         if not apart.meets(ANY):
             return False
         known = self._known(view, other)
@@ -270,11 +272,9 @@ class Pending:
         return known is not None and apart.meets(ANY) and apart.meets(known.widened(tolerance))
 
     def _is_proven(self, view: View, other: View) -> bool:
-        """Whether an ordinal tells calls apart: HTTP/2 states it, HTTP/1's are absolute at both ends or must
-        have agreed before.
-        """
+        """Whether an ordinal tells calls apart: in itself, or it must have agreed before."""
         peer = self._peers.get(view.connection)
-        return not view.in_turn or (view.absolute and other.absolute) or (peer is not None and peer.proven)
+        return _is_exact(view, other) or (peer is not None and peer.proven)
 
     def _at_once_by_one_clock(self, view: View, other: View) -> bool:
         """Whether both saw a call of this client's address at the same time, and it can make only one."""
@@ -397,6 +397,11 @@ def _may_be_one(view: View, other: View) -> bool:
     if view.absolute and other.absolute and view.stream != other.stream:
         return False
     return view.connection != other.connection and _same_message(view, other)
+
+
+def _is_exact(view: View, other: View) -> bool:
+    """Whether ordinals tell calls of a connection apart: HTTP/2 states them, HTTP/1's are absolute."""
+    return not (view.in_turn and other.in_turn) or (view.absolute and other.absolute)
 
 
 def _distance(view: View, other: View, lag: int) -> tuple[bool, bool, bool, int]:

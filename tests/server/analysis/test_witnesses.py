@@ -87,6 +87,18 @@ def test_where_both_ends_were_seen_from_the_start_no_call_is_paired_out_of_step(
     assert guess(absolute=True) is None
 
 
+@pytest.mark.parametrize("step", [-300 * MS, -5 * MS, 5 * MS, 300 * MS])
+@pytest.mark.parametrize("absolute", [False, True])
+def test_a_clock_may_be_set_between_the_views_of_a_call_counted_from_the_start(
+    absolute: bool, step: int
+) -> None:
+    """Their times are of one clock and do not meet: only exact ordinals show that they are of one call."""
+    client = replace(record(3, "client", id="c"), absolute=absolute)
+    server = replace(record(3, "server", start=client.time + step, id="s"), absolute=absolute)
+    expected = {frozenset("cs")} if absolute else set()
+    assert pairs([client, server]) == pairs([server, client]) == expected
+
+
 @pytest.mark.parametrize("lost", range(4))
 def test_a_view_that_never_comes_leaves_its_call_single(lost: int) -> None:
     clients, servers = calls(4)
