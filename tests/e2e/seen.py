@@ -24,11 +24,14 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """One view. `moments` are wall-clock ns: request start, request end, first byte, end."""
+    """One view. `moments` are wall-clock ns: request start, request end, first byte, end. `ordinal` is its
+    connection and its place there.
+    """
 
     side: str
     pid: int | None
     moments: tuple[int | None, ...]
+    ordinal: tuple[str, int] = ("", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,8 @@ def _witness(value: Json) -> Witness:
     timing, process = value["timing"], value["process"]
     names = ("request_start", "request_end", "first_byte", "end")
     pid = None if process is None else process["pid"]
-    return Witness(value["side"], pid, tuple(moment(timing[name]) for name in names))
+    moments = tuple(moment(timing[name]) for name in names)
+    return Witness(value["side"], pid, moments, (value["connection"], value["stream"]))
 
 
 def exchange(item: Json) -> Seen:

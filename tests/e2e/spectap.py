@@ -185,9 +185,10 @@ class Spectap:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.account(0, ids)}") from None
 
-    def sees(self, calls: Iterable[Observation], pids: set[int]) -> bool:
+    def sees(self, calls: Iterable[Observation], pids: set[int], views: int = 1) -> bool:
         """Whether one of these calls, or of those before for the same processes, is seen in them all before
-        long. On a busy machine an agent lags.
+        long, in at least so many `views`: two where the other end is any of several processes. On a busy
+        machine an agent lags.
         """
         tried = self._tried.setdefault(frozenset(pids), [])
         tried += calls
@@ -196,8 +197,10 @@ class Spectap:
         ids = {call.id for call in tried}
 
         def one_is_seen(found: list[Seen]) -> bool:
-            known = by_id(found, ids).values()
-            return any(pids <= {one.pid for seen in views for one in seen.witnesses} for views in known)
+            witnesses = [
+                [one for seen in same for one in seen.witnesses] for same in by_id(found, ids).values()
+            ]
+            return any(len(ones) >= views and pids <= {one.pid for one in ones} for ones in witnesses)
 
         try:
             return bool(self.wait_for(one_is_seen, "a call", patience=1, since=just_before(tried)))
@@ -216,8 +219,10 @@ class Spectap:
 
 
 def _summary(seen: Seen) -> str:
-    views = [(witness.side, witness.pid) for witness in seen.witnesses]
-    return f"{seen.client}->{seen.server} tls={seen.tls} {seen.completeness} {seen.status} {views}"
+    """With all that pairing views depends on."""
+    sizes = [content.size for content in (seen.request, seen.response) if content is not None]
+    message = f"tls={seen.tls} {seen.completeness} {seen.status} {sizes}"
+    return f"{seen.client}->{seen.server} {message} {list(seen.witnesses)}"
 
 
 def just_before(calls: Iterable[Observation]) -> str:

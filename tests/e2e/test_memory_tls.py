@@ -55,7 +55,7 @@ def test_each_call_is_stored_once_with_both_peers(
         services.caller("caller", tmp_path, serving.port, certificate=certificate, language=client) as caller,
     ):
         probed = {caller.process.pid} | (set() if server == "nginx" else {serving.process.pid})
-        wait_until(lambda: spectap.sees(caller.make([echo_call("first")]), probed), "probes in both")
+        wait_until(lambda: spectap.sees(caller.make([echo_call("first")]), probed, views=2), "probes in both")
         calls = [
             echo_call(f"{client}-{server}", number % CONNECTIONS, size=number * 7 % 700)
             for number in range(CALLS)
@@ -63,7 +63,10 @@ def test_each_call_is_stored_once_with_both_peers(
         by_client = caller.make(calls)
         stored = stored_truly(spectap, serving.port, by_client, server_saw(serving, by_client), tls="openssl")
         known = spectap.at_port(serving.port, just_before(by_client))
-        everything = [seen for seen in known if b"first" not in (seen.path or b"")]
+        # Of the first calls' connection, which may be older than the probes, an answer may be seen alone.
+        everything = [
+            seen for seen in known if b"first" not in (seen.path or b"") and seen.completeness != "late-join"
+        ]
     assert len(stored) == len(everything) == CALLS
 
 

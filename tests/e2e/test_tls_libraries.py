@@ -184,7 +184,10 @@ def test_openssl_1_1_is_seen_in_libcurl(
         ) as caller,
     ):
         probed = {caller.process.pid}
-        wait_until(lambda: spectap.sees(caller.make([echo_call("first")]), probed), "probes in libcurl")
+        wait_until(
+            lambda: spectap.sees(caller.make([echo_call("first")]), probed, views=2),
+            "probes in libcurl and nginx",
+        )
         by_client = caller.make([echo_call("openssl-1-1", size=number * 900) for number in range(24)])
         by_server = server_saw(front, by_client)
         stored_truly(spectap, front.port, by_client, by_server, tls="openssl", protocol=protocol)
