@@ -32,6 +32,7 @@ COMMANDS = {
     "export": "server.offline.exporting",
     "import": "server.offline.importing",
     "match": "server.offline.matching",
+    "mcp": "server.offline.mcp",
     "rebuild": "server.offline.rebuilding",
     "specs": "server.offline.specifications",
     "tokens": "server.offline.tokens",

@@ -26,7 +26,7 @@ MAINS: dict[str, Callable[[list[str]], int]] = {
 COMMANDS = {
     "spectap": (
         *("up", "server", "agents", "coverage", "export", "import"),
-        *("match", "rebuild", "specs", "tokens", "try"),
+        *("match", "mcp", "rebuild", "specs", "tokens", "try"),
     ),
     "spectap-agent": ("run", "record", "read", "replay", "doctor"),
 }
