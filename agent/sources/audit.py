@@ -27,7 +27,8 @@ from agent.http.messages import (
 from agent.sources import fields
 from agent.sources.content import File, FileContent
 from agent.sources.lines import Lines, lines
-from agent.sources.reported import Entry, EntryError, Reported, Skipped, UnreadableEntry, identity
+from agent.sources.objects import is_cut
+from agent.sources.reported import CutShort, Entry, EntryError, Reported, Skipped, UnreadableEntry, identity
 from agent.wire import Endpoint
 
 HOST = b"kubernetes.default.svc"
@@ -78,6 +79,9 @@ def entries(file: Lines) -> Iterator[Entry]:
         try:
             if line is None:
                 raise EntryError("too long")
+            if is_cut(line):
+                yield CutShort(f"in {place}")
+                return
             found = fields.decoded(line)
             events = fields.parts(found, "items") if fields.text(found, "kind") == "EventList" else [found]
         except EntryError as error:

@@ -86,6 +86,17 @@ def elements_of_stream(read: Callable[[int], bytes]) -> Iterator[Part]:
     return _Scan(-1, None).run(read)
 
 
+def ends_early(text: bytes) -> bool:
+    """Whether a text of JSON ends within an object, an array or a string of one."""
+    pieces = iter((text,))
+    try:
+        for _ in elements_of_stream(lambda _size: next(pieces, b"")):
+            pass
+    except EndMissing:
+        return True
+    return False
+
+
 def _element(raw: bytes) -> Element | Stray:
     if raw[0] not in _OPENING:
         return Stray()

@@ -1,7 +1,7 @@
 """The JSON objects of a file: one a line, one over several lines, or the elements of an array.
 
 By lines an object that is cut or broken affects no other. A file is read by lines if its first line holds a
-whole object.
+whole object. A last line that is cut is the file's missing end.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 
 from agent.sources.content import File
-from agent.sources.elements import Element, EndMissing, elements_of_array, elements_of_stream
+from agent.sources.elements import Element, EndMissing, elements_of_array, elements_of_stream, ends_early
 from agent.sources.lines import MAX_LINE, Lines, lines
 from agent.sources.reported import CutShort, Entry, EntryError, UnreadableEntry
 
@@ -26,8 +26,8 @@ def entries_of(file: File, read: Callable[[bytes, int], Entry]) -> Iterator[Entr
     try:
         for index, (place, raw) in enumerate(objects(file), 1):
             yield _entry(raw, index, place, read)
-    except EndMissing:
-        yield CutShort(f"after object {index}")
+    except EndMissing as end:
+        yield CutShort(str(end) or f"after object {index}")
 
 
 def _entry(raw: bytes | None, index: int, place: str, read: Callable[[bytes, int], Entry]) -> Entry:
@@ -51,7 +51,15 @@ def objects(file: File) -> Iterator[tuple[str, bytes | None]]:
         yield from _scanned(first, file, whole.startswith(b"["))
     else:
         for number, line in lines(_Continued(first, file)):
-            yield f"line {blank - 1 + number}", None if line is None else line.removeprefix(_BOM)
+            place = f"line {blank - 1 + number}"
+            if line is not None and is_cut(line):
+                raise EndMissing(f"in {place}")
+            yield place, None if line is None else line.removeprefix(_BOM)
+
+
+def is_cut(line: bytes) -> bool:
+    """Whether a line with an object is cut: it is the file's last one, then."""
+    return not line.endswith(b"\n") and line.lstrip(_BLANK + _BOM).startswith(b"{") and ends_early(line)
 
 
 def _scanned(first: bytes, file: File, is_array: bool) -> Iterator[tuple[str, bytes | None]]:

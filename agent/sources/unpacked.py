@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import io
-import logging
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from agent.sources.reported import FormatError
+
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
-
-log = logging.getLogger(__name__)
 
 _GZIP_BITS = 31  # of zlib: a gzip header, the largest window
 _GZIP = b"\x1f\x8b"
@@ -23,15 +22,19 @@ Unpacked: TypeAlias = "io.BufferedReader[io.FileIO] | io.BufferedReader[_Unpacke
 
 @contextmanager
 def unpacked(raw: io.FileIO, path: Path) -> Iterator[Unpacked]:
-    """The file's content, up to the last byte before damage or a cut, which is logged."""
+    """The file's content, up to the last byte before damage or a cut. Raises FormatError then, at the end."""
     plain = io.BufferedReader(raw, _BUFFER)
     if plain.peek(2)[:2] != _GZIP:
         yield plain
         return
     packed = _Unpacked(plain)
-    yield io.BufferedReader(packed, _BUFFER)
+    try:
+        yield io.BufferedReader(packed, _BUFFER)
+    except FormatError:
+        if not packed.damaged:
+            raise
     if packed.damaged:
-        log.warning("%s: the gzip data is damaged or cut; all before that was read", path)
+        raise FormatError(f"{path}: the gzip data is damaged or cut; what came before was read")
 
 
 class _Unpacked(io.RawIOBase):

@@ -34,6 +34,16 @@ def records(path: Path, *options: str, ledger: Ledger | None = None) -> list[Rec
     return list(reading.records([path], config.settings(parsed), Policy(), ledger or Ledger()))
 
 
+def until_error(path: Path) -> tuple[int, str]:
+    """The number of records before the error, and its message."""
+    parsed = cli.parser().parse_args(["read", str(path), "--key-file", str(path.with_name("key"))])
+    found = reading.records([path], config.settings(parsed), Policy(), Ledger())
+    read: list[Record] = []
+    with pytest.raises(FormatError) as error:
+        read.extend(found)
+    return len(read), str(error.value)
+
+
 def file(tmp_path: Path, content: bytes, name: str = "traffic") -> Path:
     path = tmp_path / name
     path.write_bytes(content)
@@ -105,13 +115,31 @@ def test_a_gzipped_file_is_read_as_what_it_holds(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [slice(-10, None), slice(-400, -390)])
-def test_gzip_data_that_is_cut_or_damaged_is_read_to_there(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: slice
+def test_gzip_data_that_is_cut_or_damaged_is_read_to_there_and_is_an_error(
+    tmp_path: Path, damage: slice
 ) -> None:
     packed = bytearray(gzip.compress(b"".join(AUDIT_LOG.read_bytes() for _ in range(200)), 1))
     packed[damage] = b"" if damage.stop is None else bytes(10)
-    assert 18 <= len(records(file(tmp_path, bytes(packed)))) <= 18 * 200
-    assert "the gzip data is damaged or cut; all before that was read" in caplog.text
+    read, error = until_error(file(tmp_path, bytes(packed)))
+    assert 18 <= read <= 18 * 200
+    assert "the gzip data is damaged or cut; what came before was read" in error
+
+
+@pytest.mark.parametrize("name", ["audit", "ndjson", "telemetry"])
+def test_lines_of_which_the_last_is_cut_are_read_to_there_and_are_an_error(tmp_path: Path, name: str) -> None:
+    lines = {
+        "audit": AUDIT_LOG.read_bytes(),
+        "ndjson": 3 * b'{"request": {"method": "GET", "url": "http://h/a"}, "response": {"status": 200}}\n',
+        "telemetry": 3 * (telemetry() + b"\n"),
+    }[name]
+    count = len(lines.splitlines())
+    whole = len(records(file(tmp_path, lines)))
+    assert len(records(file(tmp_path, lines.removesuffix(b"\n"), "no newline"))) == whole
+    for cut in (-2, -30):
+        read, error = until_error(file(tmp_path, lines[:cut], "cut"))
+        assert read == whole - 1
+        assert f"cut off in line {count}, its end is missing; {read} entries were read" in error
+    assert len(records(file(tmp_path, lines + b"no JSON", "broken"))) == whole
 
 
 def test_a_har_that_is_cut_is_read_to_there_and_is_an_error(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from agent.http.messages import BodyState, Caller, Completeness, Exchange
 from agent.sources import audit, lines
-from agent.sources.reported import Entry, Reported, Skipped, UnreadableEntry
+from agent.sources.reported import CutShort, Entry, Reported, Skipped, UnreadableEntry
 from agent.wire import Endpoint
 from tests.agent.sources.values import VALUES
 
@@ -229,7 +229,9 @@ def test_a_line_without_end_is_one_broken_line_in_bounded_memory(monkeypatch: py
 
 
 def test_a_depth_bomb_is_one_broken_line() -> None:
-    assert entries(b'{"a":' * 100_000) == [UnreadableEntry("line 1", "nested too deeply")]
+    assert entries(b'{"a":' * 100_000 + b"1" + b"}" * 100_000) == [
+        UnreadableEntry("line 1", "nested too deeply")
+    ]
     wide = b'{"a":[' + b"{}," * 600_000 + b"{}]}"
     assert entries(wide) == [UnreadableEntry("line 1", "too many objects in it")]
 
@@ -237,7 +239,7 @@ def test_a_depth_bomb_is_one_broken_line() -> None:
 @settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_are_calls_or_broken_and_never_an_exception(raw: bytes) -> None:
-    assert all(isinstance(one, (Reported, UnreadableEntry, Skipped)) for one in entries(raw))
+    assert all(isinstance(one, (Reported, UnreadableEntry, Skipped, CutShort)) for one in entries(raw))
 
 
 @settings(deadline=None)
