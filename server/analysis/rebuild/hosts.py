@@ -1,4 +1,7 @@
-"""Traffic of several APIs, separated by the requested host, or by the address."""
+"""Traffic of several APIs, separated by the requested host, or by the address.
+
+A host with its scheme's own port (80 for http, 443 for https; RFC 9110, section 4.2) is the host without it.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from server.analysis.rebuild.learner import Learner
 MOST_HOSTS = 100  # learned separately; records of further ones are counted
 
 UNKNOWN = "unknown"
+_STANDARD = {"http": ":80", "https": ":443"}
 
 
 class ByHost:
@@ -28,10 +32,10 @@ class ByHost:
         self._wanted = {host.lower() for host in wanted}
 
     def learn(self, record: Record) -> None:
-        host = _host(record)
+        host, port = _host(record)
         learner = self.learners.get(host)
         if learner is None:
-            if self._wanted and host not in self._wanted:
+            if self._wanted and self._wanted.isdisjoint((host, host + port)):
                 if host in self.others or len(self.others) < MOST_HOSTS:
                     self.others[host] += 1
                 return
@@ -51,17 +55,21 @@ class ByHost:
 
     def leave_out_probed(self) -> None:
         """Leaves out hosts that accepted no call if another did: a scanner's requests may name any host."""
-        probed = {host for host, one in self.learners.items() if not one.grouped()} - self._wanted
+        if self._wanted:
+            return
+        probed = {host for host, one in self.learners.items() if not one.grouped()}
         if len(probed) < len(self.learners):
             for host in probed:
                 self.left_out += self.learners.pop(host).counts.total()
 
 
-def _host(record: Record) -> str:
+def _host(record: Record) -> tuple[str, str]:
+    """The host, without its scheme's own port, and that port."""
     known = host_of(record)
     if known:
-        return known
+        own = _STANDARD.get(record.request.scheme, "") if record.request else ""
+        return known.removesuffix(own), own
     server = record.server
     if server is None:
-        return UNKNOWN
-    return f"[{server.ip}]:{server.port}" if ":" in server.ip else f"{server.ip}:{server.port}"
+        return UNKNOWN, ""
+    return f"[{server.ip}]:{server.port}" if ":" in server.ip else f"{server.ip}:{server.port}", ""

@@ -249,6 +249,23 @@ def test_an_extended_document_has_the_version_asked_for(rebuild: Any, tmp_path: 
         assert found["openapi"] == written
 
 
+@pytest.mark.parametrize("chosen", [(), ("--host=shop.example",), ("--host=shop.example:443",)])
+def test_a_host_with_its_own_port_is_the_host_without_it(
+    rebuild: Any, capsys: pytest.CaptureFixture[str], chosen: tuple[str, ...]
+) -> None:
+    urls = [f"https://shop.example{port}/pets/{i}" for i in range(6) for port in ("", ":443")]
+    assert rebuild([entry(url=url, answer={"id": 1}) for url in urls], *chosen) == 0
+    found = yaml.safe_load(capsys.readouterr().out)
+    assert found["info"]["title"] == "shop.example"
+    assert found["paths"]["/pets/{petId}"]["get"]["x-spectap"]["count"] == 12
+
+
+def test_another_port_is_another_api(rebuild: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    urls = ["http://shop.example/pets", "http://shop.example:443/pets", "http://shop.example:8080/pets"]
+    assert rebuild([entry(url=url, answer=[]) for url in urls]) == 1
+    assert "(shop.example, shop.example:443, shop.example:8080)" in capsys.readouterr().err
+
+
 def test_hosts_whose_names_become_alike_have_files_of_their_own(rebuild: Any, tmp_path: Path) -> None:
     alike = [
         entry(url=f"http://{host}/{n}") for n, host in enumerate(("shop:8080", "shop_8080", "Shop.8080"))
