@@ -20,7 +20,7 @@ import logging
 import random
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -241,7 +241,7 @@ class Watch(Generic[T]):
         changes = 0
         with self._answer(client, params, WATCH_S + LIST_S) as response:
             self._well()
-            for line in response.iter_lines():
+            for line in _lines(response.iter_bytes()):
                 if line:
                     self._change(_LINE.decode(line))
                     changes += 1
@@ -302,3 +302,12 @@ class Watch(Generic[T]):
             )
         if status != HTTPStatus.OK:
             raise _Failure(f"answers HTTP {status}")
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Lines end at line feeds only: an annotation may hold U+0085, at which `str.splitlines` would cut."""
+    rest = b""
+    for piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from lines
+    yield rest

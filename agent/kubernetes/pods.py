@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from agent.events import PodContainer, PodSeen
 from agent.kube.objects import ContainerStatus, Meta, Pod
-from agent.kubernetes.workload import workload_of
+from agent.kubernetes.workload import NODE, workload_of
 from agent.wire import Resident
 
 LABELS = (
@@ -20,15 +20,24 @@ LABELS = (
 """The labels that leave the node: those that Kubernetes recommends, and Helm's chart."""
 ANNOTATIONS = ("meta.helm.sh/release-name",)
 """The annotations that leave it, as labels."""
-STATIC = "kubernetes.io/config.hash"
-"""The annotation with the UID that kubelet gave a static pod: its cgroup has this one, not the API's."""
+STATIC, MIRROR = "kubernetes.io/config.hash", "kubernetes.io/config.mirror"
+"""The annotations with the UID that kubelet gave a static pod: its cgroup has this one, not the API's."""
+STATIC_UID = re.compile(r"[0-9a-f]{32}")
+"""A digest, where other pods' UIDs have hyphens: an annotation that anyone may write names no other's pod."""
 ENDED = frozenset({"Succeeded", "Failed"})
 DIGEST = re.compile(r"sha(?:256:[0-9a-f]{64}|512:[0-9a-f]{128})")
 
 
 def cgroup_uid(pod: Meta) -> str:
-    """The UID in the path of the pod's cgroup."""
-    return pod.annotation(STATIC) or pod.uid
+    """The UID in the path of the pod's cgroup.
+
+    What says that it is static must be complete: kubelet runs no such pod of the API, and deletes it unless
+    it mirrors a static one.
+    """
+    uid = pod.annotation(STATIC) or ""
+    is_static = any(owner.controller and owner.kind == NODE for owner in pod.owner_references or ())
+    is_mirrored = is_static and pod.annotation(MIRROR) == uid
+    return uid if is_mirrored and STATIC_UID.fullmatch(uid) else pod.uid
 
 
 def pod_seen(pod: Pod, captured: bool, aggregation_header: str | None = None) -> PodSeen:

@@ -1,7 +1,7 @@
 """The pods of this node as the API describes them, and what has changed of them since it was last asked.
 
 Two watches write, each on its thread; the agent's loop takes the changes. Whether a pod is captured also
-depends on its namespace: no pod is told before the namespaces are known.
+depends on its namespace: no pod is told before that is known, which may be later than the pod.
 """
 
 from __future__ import annotations
@@ -90,6 +90,8 @@ class Roster:
             if pod is None:
                 if self._told.pop(uid, None) is not None:
                     self._news[uid] = PodGone(0, uid)
+                continue
+            if uid not in self._told and pod.metadata.namespace not in self._namespaces:
                 continue
             seen = self._seen(pod, self._namespaces)
             if self._told.get(uid) != seen:

@@ -24,6 +24,8 @@ from agent.kube.objects import Meta, Owner
 HASHES = {"pod-template-hash": "Deployment", "rollouts-pod-template-hash": "Rollout"}
 DUE = re.compile(r"(.+)-(\d{8,9})")
 """A CronJob's name and the minute its Job was due; eight digits until the year 2160."""
+NODE = "Node"
+"""The owner of the pod by which the API shows a static one."""
 LATE_S = 7 * 86_400
 """A Job may begin late, and start pods for as long as it retries."""
 EARLY_S = 3_600
@@ -41,7 +43,7 @@ def workload_of(pod: Meta, node: str | None) -> Workload | None:
         return _of_replica_set(owner, pod)
     if owner.kind == "Job":
         return _of_job(owner, pod.creation_timestamp)
-    if owner.kind == "Node":
+    if owner.kind == NODE:
         return "StaticPod", pod.name.removesuffix(f"-{node}") if node else pod.name
     return owner.kind, owner.name
 

@@ -136,7 +136,8 @@ class Answers(BaseHTTPRequestHandler):
             api.watches += 1
         try:
             for kind, one in self._changes(path, query, at):
-                self.wfile.write(json.dumps({"type": kind, "object": one}).encode() + b"\n")
+                line = json.dumps({"type": kind, "object": one}, ensure_ascii=False)  # as Go writes them
+                self.wfile.write(line.encode() + b"\n")
                 self.wfile.flush()
         except OSError:
             pass  # the client has left

@@ -89,6 +89,15 @@ def test_what_there_is_and_what_changes_of_the_selected_is_known(tmp_path: Path)
         assert lists(api)[0]["resourceVersion"] == "0"  # from the API server's cache
 
 
+def test_no_text_in_an_annotation_ends_the_watch(tmp_path: Path) -> None:
+    api = Api()
+    with serving(api) as url, following(url, tmp_path) as (watch, known):
+        assert watch.wait(PATIENCE)
+        api.put(PODS, pod("odd", annotations={"note": 'a\u0085b\u2028c\u2029d\ud7ff"}}'}))
+        until(lambda: known.names == ["odd"], "the pod")
+        assert watch.trouble is None
+
+
 def test_a_long_list_comes_in_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watches, "PAGE", 2)
     api = Api()

@@ -9,6 +9,8 @@ from agent.kube.objects import Pod
 from agent.kubernetes.pods import pod_seen
 from tests.agent.kube.api import SECRET, UID, Object, pod
 
+DIGEST = "0123456789abcdef" * 2
+
 
 def decoded(one: Object) -> Pod:
     return msgspec.json.decode(msgspec.json.encode(one), type=Pod)
@@ -38,9 +40,21 @@ def test_names_addresses_containers_and_chosen_labels_are_kept_and_no_secret() -
     )
 
 
+def claimed(uid: str, owner: str = "Node", mirror: bool = True) -> str:
+    """The UID that is taken for that of a pod whose annotations claim this one."""
+    mirrored = {"kubernetes.io/config.mirror": uid} if mirror else {}
+    raw = pod(annotations={"kubernetes.io/config.hash": uid, **mirrored})
+    raw["metadata"]["ownerReferences"][0]["kind"] = owner
+    return pod_seen(decoded(raw), True).uid
+
+
 def test_a_static_pod_has_the_uid_that_its_cgroup_has() -> None:
-    raw = pod(annotations={"kubernetes.io/config.hash": "0123456789abcdef" * 2})
-    assert pod_seen(decoded(raw), True).uid == "0123456789abcdef" * 2
+    assert claimed(DIGEST) == DIGEST
+
+
+def test_no_annotation_makes_a_pod_another_one() -> None:
+    assert claimed("99999999-9999-9999-9999-999999999999") == UID
+    assert claimed(DIGEST, owner="ReplicaSet") == claimed(DIGEST, mirror=False) == claimed("") == UID
 
 
 def test_the_nodes_addresses_and_those_of_a_pod_that_has_ended_are_not_the_pods() -> None:

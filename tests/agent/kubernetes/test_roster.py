@@ -41,6 +41,15 @@ def test_no_pod_is_told_before_the_namespaces_are_known() -> None:
     assert taken(roster) == []
 
 
+def test_a_pod_whose_namespace_is_not_known_yet_is_told_with_that_namespaces_choice() -> None:
+    roster = Roster(CaptureChoice())
+    roster.replace_namespaces([space("other")])
+    roster.put_pod(described())
+    assert taken(roster) == []
+    roster.put_namespace(opted_out())
+    assert taken(roster) == [(UID, False)]
+
+
 def test_a_change_is_told_once_and_what_stays_the_same_never() -> None:
     roster = Roster(CaptureChoice())
     roster.replace_namespaces([space()])
