@@ -19,7 +19,8 @@ LABELS = (
 )
 """The labels that leave the node: those that Kubernetes recommends, and Helm's chart."""
 ANNOTATIONS = ("meta.helm.sh/release-name",)
-"""The annotations that leave it, as labels."""
+"""The annotations that leave it, as labels: if they could be one."""
+MAX_LABEL = 63  # characters; an annotation may have 256 KiB
 STATIC, MIRROR = "kubernetes.io/config.hash", "kubernetes.io/config.mirror"
 """The annotations with the UID that kubelet gave a static pod: its cgroup has this one, not the API's."""
 STATIC_UID = re.compile(r"[0-9a-f]{32}")
@@ -85,7 +86,8 @@ def _labels(meta: Meta) -> Iterator[tuple[str, str]]:
         if value := meta.label(key):
             yield key, value
     for key in ANNOTATIONS:
-        if value := meta.annotation(key):
+        value = meta.annotation(key)
+        if value and len(value) <= MAX_LABEL:
             yield key, value
 
 

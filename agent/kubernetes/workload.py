@@ -30,14 +30,17 @@ LATE_S = 7 * 86_400
 """A Job may begin late, and start pods for as long as it retries."""
 EARLY_S = 3_600
 
+MAX_KIND, MAX_NAME = 63, 253
+"""Characters: the API does not check whether an owner exists, nor how long its names are."""
+
 Workload = tuple[str, str]
 """Kind and name."""
 
 
 def workload_of(pod: Meta, node: str | None) -> Workload | None:
-    """None if the pod was created by itself."""
+    """None if the pod was created by itself, or its owner has no name that an object can have."""
     owner = next((one for one in pod.owner_references or () if one.controller), None)
-    if owner is None:
+    if owner is None or len(owner.kind) > MAX_KIND or len(owner.name) > MAX_NAME:
         return None
     if owner.kind == "ReplicaSet":
         return _of_replica_set(owner, pod)

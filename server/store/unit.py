@@ -211,7 +211,9 @@ class KnownPods(Protocol):
     """Pods by address, as agents report them."""
 
     def record(self, residents: Residents, now: int) -> None:
-        """These are all pods of a node at `now` (ns): others that it had are gone."""
+        """These are all pods of a node at `now` (ns): others that it had are gone. A Service does not get an
+        address that a pod has.
+        """
 
     @property
     def are_known(self) -> bool:

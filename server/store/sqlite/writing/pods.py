@@ -48,7 +48,7 @@ class SqlitePods:
         cluster, node, hour = residents.cluster or "", residents.node, now // HOUR_NS
         found = {(cluster, ip): _Known(node, one, hour) for one in residents.pods for ip in one.ips}
         gone = [place for place in self._of_node.get((cluster, node), ()) if place not in found]
-        changed = [place for place, known in found.items() if self._known.get(place) != known]
+        changed = [place for place, known in found.items() if self._is_news(place, known)]
         for place in gone:
             self._drop(place)
         kept: list[Place] = []
@@ -74,6 +74,12 @@ class SqlitePods:
     def expire(self, now: int) -> None:
         if self._db.execute("DELETE FROM pods WHERE hour < ?", (now // HOUR_NS - KEPT_HOURS,)).rowcount:
             self.forget()
+
+    def _is_news(self, place: Place, known: _Known) -> bool:
+        """A pod keeps its address: anyone may write it among the external ones of a Service."""
+        before = self._known.get(place)
+        is_pods = before is not None and before.resident.pod is not None
+        return before != known and (known.resident.pod is not None or not is_pods)
 
     def _keep(self, place: Place, known: _Known) -> None:
         self._known[place] = known

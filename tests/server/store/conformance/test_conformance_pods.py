@@ -53,6 +53,19 @@ def test_an_address_belongs_to_the_node_that_reported_it_last(opened: OpenStore)
     assert known(opened, "10.1.0.5") is None
 
 
+def test_a_service_does_not_get_a_pods_address_and_a_pod_gets_a_services(opened: OpenStore) -> None:
+    service = Resident(("10.1.0.5", "9.9.9.9"), None, "shop", "mine", "Deployment", service="mine")
+    report(opened, CART)
+    report(opened, service, node="(services)")
+    assert (known(opened, "10.1.0.5"), known(opened, "9.9.9.9")) == ("cart-1", None)
+    assert opened.do(lambda unit: unit.pods.at("east", "9.9.9.9")) == service
+    report(opened, node="n1")
+    report(opened, service, node="(services)")
+    assert opened.do(lambda unit: unit.pods.at("east", "10.1.0.5")) == service
+    report(opened, CART)
+    assert known(opened, "10.1.0.5") == "cart-1"
+
+
 def test_what_was_undone_is_not_known(opened: OpenStore) -> None:
     report(opened, CART)
     opened.undo(lambda unit: unit.pods.record(Residents("east", "n1", (DB,)), NOON))
