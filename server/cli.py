@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 if TYPE_CHECKING:
     from server.config import ServerSettings
@@ -28,6 +28,7 @@ COMMANDS = {
     "up": "server.up",
     "server": "server.cli",
     "agents": "server.offline.agents",
+    "apis": "server.offline.lists.apis",
     "coverage": "server.offline.coverage",
     "export": "server.offline.exporting",
     "import": "server.offline.importing",
@@ -43,8 +44,20 @@ COMMANDS = {
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
+class Paragraphs(argparse.HelpFormatter):
+    """Keeps lines that are indented, such as examples, and fills the paragraphs between them."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        fill = super()._fill_text
+        lines = text.split("\n")
+        return "\n".join(one if one[:1] in ("", " ") else fill(one, width, indent) for one in lines)
+
+
 class Parser(argparse.ArgumentParser):
     """Usage errors exit 64; argparse's own exit 2."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **{"formatter_class": Paragraphs, **named})
 
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)

@@ -25,7 +25,7 @@ MAINS: dict[str, Callable[[list[str]], int]] = {
 }
 COMMANDS = {
     "spectap": (
-        *("up", "server", "agents", "coverage", "export", "import"),
+        *("up", "server", "agents", "apis", "coverage", "export", "import"),
         *("match", "mcp", "rebuild", "specs", "tokens", "try"),
     ),
     "spectap-agent": ("run", "record", "read", "replay", "doctor"),

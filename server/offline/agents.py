@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TypedDict
 
+from server.client.errors import AddressError, SpectapError
 from server.offline import remote
-from server.offline.remote import AddressError, RemoteError
 from server.offline.tables import print_table
 
 EXIT_ERROR, EXIT_USAGE = 1, 64
@@ -56,7 +56,7 @@ def run(parsed: argparse.Namespace) -> int:
     except AddressError as error:
         sys.stderr.write(f"spectap agents: {error}\n")
         return EXIT_USAGE
-    except RemoteError as error:
+    except SpectapError as error:
         sys.stderr.write(f"spectap agents: {error}\n")
         return EXIT_ERROR
     if parsed.json:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from importlib.metadata import version
-from itertools import chain, islice
 from pathlib import Path
 from typing import IO
 
@@ -16,9 +15,10 @@ from msgspec.json import Decoder, Encoder
 
 from server.analysis.exported import ExportedExchange, ExportedPage
 from server.analysis.har import entry_of
+from server.client.connection import Params, Remote
+from server.client.errors import AddressError, SpectapError
 from server.offline import remote
 from server.offline.files import replacing
-from server.offline.remote import AddressError, Params, Remote, RemoteError
 from server.query.errors import QueryError
 from server.query.fields import ListName, fields_of
 from server.query.filtering import from_parameters, parsed
@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     filters = {name: value for name, value in asked.items() if value is not None}
     try:
         with remote.connected(arguments) as server:
-            found = _begun(exchanges(server, filters))
+            found = remote.begun(exchanges(server, filters))
             count = (
                 write(found, sys.stdout.buffer)
                 if arguments.output is None
@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
         return EXIT_USAGE
     except BrokenPipeError:
         raise
-    except (RemoteError, OSError) as error:
+    except (SpectapError, OSError) as error:
         sys.stderr.write(f"spectap export: {error}\n")
         return EXIT_ERROR
     if arguments.output is not None:
@@ -102,14 +102,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _begun(found: Iterator[ExportedExchange]) -> Iterator[ExportedExchange]:
-    """The same exchanges, after the first has arrived: nothing is written if the server fails at once."""
-    first = list(islice(found, 1))
-    return chain(first, found)
-
-
 def exchanges(server: Remote, filters: Params) -> Iterator[ExportedExchange]:
-    """All exchanges that match the filters, newest first, page by page. Raises RemoteError."""
+    """All exchanges that match the filters, newest first, page by page. Raises SpectapError."""
     yield from server.items("/exchanges", filters, _page)
 
 

@@ -22,9 +22,10 @@ from pathlib import Path
 import zstandard
 
 from agent.wire import Capture, CaptureScope, pack_batch
+from server.client.connection import Remote
+from server.client.errors import AddressError, SpectapError
 from server.offline import reading, remote
 from server.offline.reading import ReadingError, UntilUnreadable
-from server.offline.remote import AddressError, Remote, RemoteError
 
 AGENT = "import"
 NO_CAPTURE = Capture(CaptureScope.NOTHING)
@@ -68,7 +69,7 @@ def run(parsed: argparse.Namespace) -> int:
     except AddressError as error:
         sys.stderr.write(f"spectap import: {error}\n")
         return EXIT_USAGE
-    except (ReadingError, RemoteError, OSError) as error:
+    except (ReadingError, SpectapError, OSError) as error:
         sys.stderr.write(f"spectap import: {error}\n")
         return EXIT_ERROR
     known = counts.records - counts.new
@@ -104,7 +105,7 @@ def epoch_of(files: Sequence[Path], arguments: Sequence[str]) -> str:
 
 
 def send(records: Iterable[bytes], epoch: str, server: Remote) -> Imported:
-    """Sends all packed records, batch by batch. Raises RemoteError and what `records` raises."""
+    """Sends all packed records, batch by batch. Raises SpectapError and what `records` raises."""
     counts = Imported()
     for batch in chain(batches(records), [[]]):  # an empty one says that no more comes
         first = counts.records + 1  # a batch is addressed by its first record

@@ -7,11 +7,12 @@ import sys
 from functools import partial
 from importlib.util import find_spec
 
+from server.client.connection import Remote
+from server.client.errors import SpectapError
 from server.mcp.answering import Ask, Params, ToolError
 from server.offline import remote
-from server.offline.remote import AddressError, Remote, RemoteError
 
-EXIT_ERROR, EXIT_USAGE = 1, 64
+EXIT_ERROR = 1
 MISSING = "the SDK of the Model Context Protocol is not installed: install spectap with the extras server,mcp"
 
 
@@ -35,13 +36,7 @@ def run(parsed: argparse.Namespace) -> int:
     if find_spec("mcp") is None:
         sys.stderr.write(f"spectap mcp: {MISSING}\n")
         return EXIT_ERROR
-    try:
-        with remote.connected(parsed) as server:
-            _serve(asker(server))
-    except AddressError as error:
-        sys.stderr.write(f"spectap mcp: {error}\n")
-        return EXIT_USAGE
-    return 0
+    return remote.run(parsed, lambda server: _serve(asker(server)))
 
 
 def asker(server: Remote) -> Ask:
@@ -52,13 +47,13 @@ def asker(server: Remote) -> Ask:
         read = partial(server.get, path, {**params})
         try:
             return (await to_thread.run_sync(read, abandon_on_cancel=True)).content
-        except RemoteError as error:
+        except SpectapError as error:
             raise ToolError(str(error)) from None
 
     return ask
 
 
-def _serve(ask: Ask) -> None:
+def _serve(ask: Ask) -> int:
     import anyio
     from mcp.server.stdio import stdio_server
 
@@ -70,3 +65,4 @@ def _serve(ask: Ask) -> None:
             await served.run(read, write, served.create_initialization_options())
 
     anyio.run(serve)
+    return 0

@@ -15,8 +15,9 @@ from server.analysis.json import JsonObject
 from server.analysis.specs.document.bundle import bundle, from_folder
 from server.analysis.specs.document.text import parse
 from server.analysis.specs.model import SpecError
+from server.client.connection import Remote, token_in
+from server.client.errors import AddressError, SpectapError
 from server.offline import remote, spec, values
-from server.offline.remote import AddressError, Remote, RemoteError, token_in
 from server.offline.tables import plain, print_table
 
 EXIT_ERROR, EXIT_USAGE = 1, 64
@@ -107,7 +108,7 @@ def _run(parsed: argparse.Namespace) -> int:
         return _fail(parsed, error, EXIT_USAGE)
     except BrokenPipeError:
         raise
-    except (_Wrong, SpecError, spec.SpecMissing, RemoteError, OSError) as error:
+    except (_Wrong, SpecError, spec.SpecMissing, SpectapError, OSError) as error:
         return _fail(parsed, error, EXIT_ERROR)
     return 0
 

@@ -10,8 +10,9 @@ from typing import Literal, TypedDict
 from urllib.parse import quote
 
 from server.analysis.json import JsonObject
+from server.client.connection import Remote
+from server.client.errors import AddressError, SpectapError
 from server.offline import remote
-from server.offline.remote import AddressError, Remote, RemoteError
 from server.offline.tables import plain, print_table
 
 EXIT_ERROR, EXIT_USAGE = 1, 64
@@ -89,7 +90,7 @@ def _run(parsed: argparse.Namespace) -> int:
             act(parsed, server)
     except AddressError as error:
         return _fail(parsed, error, EXIT_USAGE)
-    except (_Unknown, RemoteError) as error:
+    except (_Unknown, SpectapError) as error:
         return _fail(parsed, error, EXIT_ERROR)
     return 0
 

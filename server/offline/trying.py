@@ -16,9 +16,9 @@ from server.analysis.tryout.documents import (
     TriedOperation,
     TryoutReport,
 )
+from server.client.errors import AddressError, SpectapError
 from server.offline import remote, spec, values
 from server.offline.exporting import time_of
-from server.offline.remote import AddressError, RemoteError
 from server.offline.specifications import packed
 from server.offline.tables import plain, print_table
 
@@ -81,7 +81,7 @@ def run(parsed: argparse.Namespace) -> int:
         return _fail(f"{error}", EXIT_USAGE)
     except SpecError as error:
         return _fail(f"{parsed.file}: {error}", EXIT_ERROR)
-    except (spec.SpecMissing, RemoteError, OSError) as error:
+    except (spec.SpecMissing, SpectapError, OSError) as error:
         return _fail(f"{error}", EXIT_ERROR)
     report: TryoutReport = answer.json()
     if parsed.output == "json":

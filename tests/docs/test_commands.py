@@ -1,7 +1,7 @@
 """What the pages of docs/ show is what the commands print, in the folder of examples that a page names.
 
 A line that begins with `$ ` is a command, the lines below are its output; `…` stands for anything.
-A command that ends in ` &` runs until the end of its page.
+A command that ends in ` &` runs until the end of its page, as long as what `export` sets is set.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import pytest
 from tests.e2e.processes import PATIENCE, free_port, listening, wait_until
 
 ROOT = Path(__file__).parents[2]
+ASKS = ("curl ", *(f"spectap {name}" for name in ("apis",)))
+"""What asks a server, which may take a while to have what it was sent."""
 PAGES = sorted(page for page in (ROOT / "docs").glob("*.md") if "\n$ " in page.read_text())
 ADDRESS = re.compile(r"127\.0\.0\.1:(\d+)")
 
@@ -64,6 +66,9 @@ class Session:
     def line(self, command: str) -> str:
         return ADDRESS.sub(lambda found: f"127.0.0.1:{self.port(found[1])}", command)
 
+    def export(self, name: str, value: str) -> None:
+        self.environment[name] = self.line(value)
+
     def printed(self, command: str) -> str:
         shell = ["bash", "-c", f"exec 2>&1; {self.line(command)}"]
         done = subprocess.run(shell, cwd=self.folder, env=self.environment, capture_output=True, text=True)
@@ -92,7 +97,7 @@ class Session:
 
 def shows(session: Session, command: str, output: str) -> None:
     """Runs a command; what it asks of a server may take a while to be there."""
-    deadline = time.monotonic() + (PATIENCE if command.startswith("curl ") else 0)
+    deadline = time.monotonic() + (PATIENCE if command.startswith(ASKS) else 0)
     while not agrees(output, printed := session.printed(command)):
         assert time.monotonic() < deadline, f"$ {command}\n{printed}"
         time.sleep(0.2)
@@ -103,7 +108,9 @@ def test_the_commands_of_a_page_print_what_it_shows(page: Path, tmp_path: Path) 
     session = Session(tmp_path, page.read_text())
     with ExitStack() as stack:
         for command, output in commands(page):
-            if command.endswith(" &"):
+            if command.startswith("export "):
+                session.export(*command.removeprefix("export ").split("="))
+            elif command.endswith(" &"):
                 stack.enter_context(session.running(command.removesuffix(" &")))
             else:
                 shows(session, command, output)

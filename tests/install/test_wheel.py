@@ -80,7 +80,11 @@ def test_the_wheel_is_for_every_python_and_has_the_units_and_no_test(wheel: Path
     names = zipfile.ZipFile(wheel).namelist()
     units = {"agent/systemd/spectap-agent.service", "server/systemd/spectap-server.service"}
     assert units < set(names)
-    assert {name.split("/")[0].split("-")[0] for name in names} == {"agent", "bpf", "server", "spectap"}
+    assert {name.split("/")[0].split("-")[0] for name in names} == {
+        *("agent", "bpf", "server", "spectap", "spectap_client"),
+    }
+    assert "spectap_client/__init__.py" in names
+    assert not [name for name in names if name.startswith("server/public/")]
 
 
 def test_bcc_is_nowhere_in_it(installed: Installed) -> None:

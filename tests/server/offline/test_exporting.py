@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from server import cli
-from server.offline import exporting
-from server.offline.remote import Remote
+from server.offline import exporting, remote
 from tests.har import document, entry
 from tests.server.running import Client, serving
 
@@ -124,8 +123,7 @@ def test_a_filter_that_is_none_is_a_usage_error_without_a_server(
 def test_of_a_server_that_is_not_there_nothing_is_written(
     to_file: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    defaults = (0.6, *(Remote.__init__.__defaults__ or ())[1:])
-    monkeypatch.setattr(Remote.__init__, "__defaults__", defaults)
+    monkeypatch.setattr(remote, "PATIENCE_S", 0.6)
     output = ["-o", str(tmp_path / "out.har")] if to_file else []
     assert cli.main(["export", "--server", "http://127.0.0.1:9", *output]) == 1
     shown = capsys.readouterr()

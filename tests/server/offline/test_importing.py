@@ -10,11 +10,12 @@ import pytest
 
 from agent.wire import pack_record
 from server import cli
+from server.client.connection import Remote
+from server.client.errors import SpectapError
 from server.config import digest
 from server.offline import importing
 from server.offline.importing import BATCH_RECORDS, epoch_of, send
 from server.offline.reading import packed_records
-from server.offline.remote import Remote, RemoteError
 from tests.har import document, entry
 from tests.server.records import record
 from tests.server.running import Client, serving
@@ -140,7 +141,7 @@ def test_a_token_is_needed_where_the_server_has_one(
 def test_no_server_is_one_sentence(tmp_path: Path) -> None:
     with (
         Remote("http://127.0.0.1:9", None, patience_s=0) as server,
-        pytest.raises(RemoteError, match="cannot be reached"),
+        pytest.raises(SpectapError, match="cannot be reached"),
     ):
         server.send("POST", "/records")
 

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from server import cli
-from server.offline.remote import MOST_DETAIL, AddressError, Remote, RemoteError, trust
+from server.client.connection import MOST_DETAIL, Remote, trust
+from server.client.errors import AddressError, CertificateNotTrusted, SpectapError
+from server.offline import remote
 from server.tls import TlsFiles
 from tests.authority import Authority
 from tests.served import served
@@ -27,8 +29,7 @@ def answering(status: int, body: bytes, headers: Mapping[str, str]) -> Iterator[
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(status)
-            self.send_header("content-length", str(len(body)))
-            for name, value in headers.items():
+            for name, value in {"content-length": str(len(body)), **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
@@ -43,8 +44,8 @@ def answering(status: int, body: bytes, headers: Mapping[str, str]) -> Iterator[
 def told(status: int, body: bytes, headers: Mapping[str, str] = {}) -> str:
     with (
         answering(status, body, headers) as url,
-        Remote(url, None, patience_s=0) as server,
-        pytest.raises(RemoteError) as raised,
+        Remote(url, None, patience_s=0, cures=remote.CURES) as server,
+        pytest.raises(SpectapError) as raised,
     ):
         server.get("/exchanges", {})
     return str(raised.value)
@@ -108,13 +109,14 @@ def test_each_command_trusts_the_authority_that_it_is_given(command: str, tmp_pa
 
 def test_an_authority_of_ones_own_vouches_for_the_server(tmp_path: Path) -> None:
     with serving_tls(tmp_path) as url:
-        own = trust(argparse.Namespace(ca_file=tmp_path / "ca.crt"))
+        own = trust(tmp_path / "ca.crt")
         with Remote(url, None, patience_s=0, tls=own) as server:
             assert server.get("/apis", {}).is_success
-        with Remote(url, None, patience_s=0) as server, pytest.raises(RemoteError, match="cannot be reached"):
+        with Remote(url, cures=remote.CURES) as server, pytest.raises(CertificateNotTrusted) as refused:
             server.get("/apis", {})
+        assert str(refused.value).endswith("): give --ca-file with its authority")
     with pytest.raises(AddressError, match="--client-key"):
-        trust(argparse.Namespace(ca_file=None, client_cert=tmp_path / "server.crt", client_key=None))
+        remote.connected(argparse.Namespace(client_cert=tmp_path / "server.crt", client_key=None))
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"items": [{"id": 7}], "next": null}'])
