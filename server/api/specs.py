@@ -104,7 +104,7 @@ async def try_spec(
 ) -> TryoutReport:
     """Judges an API's stored exchanges by a proposed document: the calls that it would break, their
     consumers, and the breaking changes of which nobody makes use. Nothing is stored. It takes a minute at
-    most: `replayed` says how many exchanges were judged until then, the newest first.
+    most: `cut` says if older exchanges were not judged, for this or by the limit.
     """
     target = TryoutTarget(api, host, base_path, since, exchanges)
     document = await sent(request, root)

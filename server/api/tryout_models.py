@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, Field
 
 
@@ -48,6 +50,10 @@ class TryoutReport(BaseModel):
     version: str
     counted: int
     replayed: int
+    cut: Literal["limit", "time"] | None = Field(
+        description="Why only the newest stored calls were replayed: the limit in the request, or the time"
+        " that it may take; null if all were."
+    )
     broken: int
     share: float | None = Field(
         description="Of the counted calls those that would break, estimated for each operation from its"

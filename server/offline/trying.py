@@ -25,6 +25,11 @@ from server.offline.tables import plain, print_table
 MAX_EXCHANGES = 100_000  # that a server replays at most
 EXIT_ERROR, EXIT_FOUND, EXIT_USAGE = 1, 2, 64
 MAX_LINES = 50  # of a table
+CUT = {
+    "limit": "only the newest stored calls were replayed: --exchanges sets how many",
+    "time": "only the newest stored calls were replayed, in the time that the server takes: --since or a"
+    " smaller --exchanges sets which",
+}
 TARGET = {
     "--api": ("ID", "id of the API whose calls are replayed"),
     "--host": ("HOST", "a host of that API (default: from the document's server URLs)"),
@@ -120,6 +125,8 @@ def _sentences(report: TryoutReport) -> Iterator[str]:
         f"{report['title']} {report['version']}: {report['broken']:,} of {report['replayed']:,}"
         " replayed calls would break"
     )
+    if report["cut"] is not None:
+        yield CUT[report["cut"]]
     if report["share"] is not None and report["extrapolated"]:
         yield (
             f"{report['counted']:,} calls were counted; extrapolated to them,"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import islice
 
 from server.analysis.specs.document.servers import hosts
-from server.analysis.tryout.documents import TriedChange, TryoutReport
+from server.analysis.tryout.documents import TriedChange, TryoutCut, TryoutReport
 from server.analysis.tryout.tryout import Difference, TriedExchange, Tryout, TryoutConsumer
 from server.analysis.tryout.usage import breaking_changes
 from server.analysis.views import in_order, most_seen
@@ -55,15 +54,12 @@ class Tryouts:
             api = _api(reader, proposed, target)
             stored = Filters(api=api, since=target.since)
             newest = rows_of(lambda after: reader.exchanges.listed(stored, PAGE, after))
-            for row in islice(newest, target.limit):
-                if is_over():
-                    break
-                tryout.add(_exchange(row))
+            cut = _replay(newest, tryout, target.limit, is_over)
             operations = rows_of(lambda after: reader.inventory.operations(Filters(api=api), PAGE, after))
             counted = {row.key: row.count for row in operations}
         present = self._present(api, proposed)
         changes = [] if present is None else _changes(present, proposed, tryout.broken)
-        return _report(id_of(api), proposed, tryout, counted, changes)
+        return _report(id_of(api), proposed, tryout, cut, counted, changes)
 
     def _present(self, api: int, proposed: LoadedSpecification) -> LoadedSpecification | None:
         """The specification that the proposal would replace: of several the one with its base paths."""
@@ -87,6 +83,19 @@ def _api(reader: Reader, proposed: LoadedSpecification, target: TryoutTarget) ->
     return found[0]
 
 
+def _replay(
+    newest: Iterable[ExchangeRow], tryout: Tryout, limit: int, is_over: Callable[[], bool]
+) -> TryoutCut | None:
+    """Replays stored exchanges; returns what ended that before the last one, if anything did."""
+    for number, row in enumerate(newest):
+        if number >= limit:
+            return "limit"
+        if is_over():
+            return "time"
+        tryout.add(_exchange(row))
+    return None
+
+
 def _exchange(row: ExchangeRow) -> TriedExchange:
     record = most_seen(in_order(row.views))
     consumer = TryoutConsumer(row.consumer_kind, row.consumer_name)
@@ -105,6 +114,7 @@ def _report(
     api: str,
     proposed: LoadedSpecification,
     tryout: Tryout,
+    cut: TryoutCut | None,
     counted: Mapping[str, int],
     changes: list[TriedChange],
 ) -> TryoutReport:
@@ -117,6 +127,7 @@ def _report(
         "version": proposed.version,
         "counted": sum(one["counted"] for one in operations),
         "replayed": tryout.replayed,
+        "cut": cut,
         "broken": tryout.breaking,
         "share": sum(one["estimated"] or 0 for one in known) / calls if calls else None,
         "extrapolated": any(one["extrapolated"] for one in operations),

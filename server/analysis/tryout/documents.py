@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Literal, TypeAlias, TypedDict
+
+TryoutCut: TypeAlias = Literal["limit", "time"]
+"""Why older stored exchanges were not replayed."""
 
 
 class TriedOperation(TypedDict):
@@ -55,7 +58,8 @@ class TriedChange(TypedDict):
 
 
 class TryoutReport(TypedDict):
-    """What the proposal would do to an API's calls. `share` is that of the counted calls that would break, as
+    """What the proposal would do to an API's calls. `cut`: why only the newest stored ones were replayed, null
+    if all were. `share` is that of the counted calls that would break, as
     estimated per operation, null without replayed calls. `changes` are breaking changes against the
     specification that the API has; none if it has none.
     """
@@ -65,6 +69,7 @@ class TryoutReport(TypedDict):
     version: str
     counted: int
     replayed: int
+    cut: TryoutCut | None
     broken: int
     share: float | None
     extrapolated: bool

@@ -126,4 +126,18 @@ def test_only_so_many_of_the_newest_exchanges_are_replayed(
     assert tried(client, proposed(tmp_path, paths={}), "--exchanges", "1") == 2
     out = capsys.readouterr().out
     assert "1 of 1 replayed calls" in out
+    assert "only the newest stored calls were replayed: --exchanges sets how many" in out
     assert "extrapolated" in out
+    assert tried(client, proposed(tmp_path, paths={}), "--exchanges", "3") == 2
+    assert "only the newest" not in capsys.readouterr().out
+
+
+def test_a_tryout_that_ran_out_of_time_says_so(
+    client: Client, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.api.specs.TRYOUT_S", 0.0)
+    assert tried(client, proposed(tmp_path, paths={})) == 0
+    out = capsys.readouterr().out
+    assert "only the newest stored calls were replayed, in the time that the server takes" in out
+    assert tried(client, proposed(tmp_path, paths={}), "-o", "json") == 0
+    assert json.loads(capsys.readouterr().out)["cut"] == "time"
