@@ -56,6 +56,14 @@ def request_version(here: Here, api: KnownApi) -> None:
     here.rebuilding.request_version(api)
 
 
+@router.get("/reconstructed/refused", responses=MOVED)
+def list_refused(here: Here, api: KnownApi) -> said.Refused:
+    """The operations that were called and never accepted, which its document leaves out; the most called
+    first, 1,000 at most. They may be real, or a scanner's guesses.
+    """
+    return said.Refused(items=[render.refused(one) for one in here.rebuilding.refused(api)])
+
+
 @router.get("/reconstructed/diff", responses=MOVED)
 def get_diff(
     here: Here,

@@ -23,6 +23,19 @@ class Version(BaseModel):
     changes: list[Change]
 
 
+class RefusedOperation(BaseModel):
+    method: str
+    path: str = Field(examples=["/users/{userId}"])
+    calls: int
+    statuses: dict[int, int] = Field(description="Calls by the status of their answer.")
+
+
+class Refused(BaseModel):
+    items: list[RefusedOperation] = Field(
+        description="Without those of which the server says that there are none: 404, 405, 410, 501."
+    )
+
+
 class Diff(BaseModel):
     from_: str = Field(alias="from", serialization_alias="from")
     to: str

@@ -14,12 +14,13 @@ from agent.wire import Pairs, Record
 from server.analysis.inventory import host_of
 from server.analysis.latency import quantile
 from server.analysis.likeness import placed
+from server.analysis.rebuild.refused import RefusedOperation as Refusals
 from server.analysis.specs.deviation import DeviationIdentity
 from server.analysis.specs.judging.fault import fault_of
 from server.analysis.specs.kinds import Kind, Where, severity_of
 from server.analysis.views import in_order, most_seen, server_view, sub_operations, websocket
 from server.api import exchange_models, models
-from server.api.rebuilt_models import Change, Decided, Decision, Version
+from server.api.rebuilt_models import Change, Decided, Decision, RefusedOperation, Version
 from server.services.consumers import PeriodCounts
 from server.services.fleet import BalanceSum, LedgerReport
 from server.services.inventory import UnusedOperation
@@ -260,6 +261,10 @@ def version(row: rows.VersionRow) -> Version:
     changes = [Change.model_validate(change) for change in row.changes]
     breaking = any(change.breaking for change in changes)
     return Version(version=row.version, time=time(row.time), breaking=breaking, changes=changes)
+
+
+def refused(one: Refusals) -> RefusedOperation:
+    return RefusedOperation(method=one.method, path=one.path, calls=one.calls, statuses=dict(one.statuses))
 
 
 def decided(row: rows.RebuiltDecision) -> Decided:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from server.analysis.json import JsonObject
-from server.analysis.rebuild.decisions import BadDecision, read
+from server.analysis.rebuild.decisions import BadDecision, of_templates, read
+from server.analysis.rebuild.learner import Learner
 from server.analysis.rebuild.modernized import with_sequences
+from server.analysis.rebuild.refused import RefusedOperation, refused_operations
 from server.analysis.rebuild.versions import Change, diff
+from server.learning.given import GivenPaths
 from server.services.errors import Conflict, InvalidInput, NotFound
 from server.services.narrowing import Cursor
 from server.store.reader import Reader
@@ -17,6 +21,7 @@ from server.store.rows import Listed, Publication, RebuiltDecision, VersionRow
 from server.store.store import Store
 
 MOST_DECISIONS = 1_000  # of one API
+MOST_REFUSED = 1_000  # operations of one answer
 
 MAX_NUMBER = 2**63 - 1  # of the store
 
@@ -50,6 +55,14 @@ class Rebuilding:
             before, after = _publication(reader, api, old), _publication(reader, api, new)
         return diff(before.document, after.document)
 
+    def refused(self, api: int) -> list[RefusedOperation]:
+        """The operations that were called and never accepted, which the document leaves out: the most called
+        first, MOST_REFUSED of them. They are those of what was stored last, which happens twice a minute.
+        """
+        with self._store.reading() as reader:
+            learned = _learned(reader, api)
+        return refused_operations(learned)[:MOST_REFUSED]
+
     def decisions(self, api: int) -> Sequence[RebuiltDecision]:
         """The decisions on the document, in their order."""
         with self._store.reading() as reader:
@@ -81,6 +94,17 @@ class Rebuilding:
         if not possible or not self._store.write(lambda unit: unit.lessons.withdraw(api, number)).result():
             raise NotFound("no such decision")
         self._publish_soon(api)
+
+
+def _learned(reader: Reader, api: int) -> Learner:
+    """What was learned of an API, as it was last stored, without what cannot be read."""
+    found = Learner()
+    for row in reader.lessons.rows_of(api):
+        with suppress(ValueError, TypeError):
+            found.absorb(Learner.restore(reader.lessons.state(row)))
+    GivenPaths().pass_to(found, reader, api)
+    found.decide(of_templates([read(one.decision) for one in reader.lessons.decisions(api)]))
+    return found
 
 
 def _publication(reader: Reader, api: int, version: str | None) -> Publication:

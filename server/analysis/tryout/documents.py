@@ -58,9 +58,9 @@ class TriedChange(TypedDict):
 
 
 class TryoutReport(TypedDict):
-    """What the proposal would do to an API's calls. `cut`: why only the newest stored ones were replayed, null
-    if all were. `share` is that of the counted calls that would break, as
-    estimated per operation, null without replayed calls. `changes` are breaking changes against the
+    """What the proposal would do to an API's calls. `cut`: why only the newest stored ones were replayed,
+    null if all were. `share` is that of the counted calls that would break, as estimated per operation, null
+    without replayed calls. `changes` are breaking changes against the
     specification that the API has; none if it has none.
     """
 

@@ -340,6 +340,7 @@ def test_the_api_describes_itself(client: Client) -> None:
         "/api/v1/apis/{id}/proposals/document",
         "/api/v1/apis/{id}/reconstructed",
         "/api/v1/apis/{id}/reconstructed/diff",
+        "/api/v1/apis/{id}/reconstructed/refused",
         "/api/v1/apis/{id}/reconstructed/versions",
         "/api/v1/apis/{id}/spec",
         "/api/v1/consumers",

@@ -386,6 +386,22 @@ def test_the_document_its_versions_and_their_difference_are_served(client: Clien
     assert f"/apis/{api}/reconstructed" in page
 
 
+def test_operations_that_were_never_accepted_are_listed_apart_from_the_document(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.learning.learning.SAVE_S", 0.0)
+    deleted = [call("DELETE", f"/users/{n}", status=403, ordinal=100 + n) for n in range(3)]
+    scanned = [call(path=path, status=status, ordinal=200) for path, status in (("/.env", 404), ("/in", 401))]
+    refused = [replace(one, id=f"x{n}") for n, one in enumerate([*deleted, *scanned])]
+    client.send(*users(0, 12), *refused)
+    api = api_of(client)
+    assert [*published(client, api, "0.1.0")["paths"]] == ["/users/{userId}"]
+    assert wait_for(lambda: client.get(f"/apis/{api}/reconstructed/refused")["items"], "refused") == [
+        {"method": "DELETE", "path": "/users/{userId}", "calls": 3, "statuses": {"403": 3}},
+        {"method": "GET", "path": "/in", "calls": 1, "statuses": {"401": 1}},
+    ]
+
+
 def test_the_document_is_also_had_as_openapi_3_2_with_the_items_of_streams(client: Client) -> None:
     events = b'data: {"id": 1}\n\ndata: {"id": 2}\n\n'
     streams = [
