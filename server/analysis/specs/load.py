@@ -75,6 +75,7 @@ def understand(document: JsonObject, policy: ReportingPolicy = _REPORTING) -> Sp
     }
     for place in chain.from_iterable(roots.values()):
         survey.walk(place)
+    survey.set_apart()
     schemas = Schemas(roots, survey, warn)
     routes: Routes[PreparedOperation] = Routes()
     for operation, bases in described:

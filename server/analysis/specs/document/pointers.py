@@ -50,6 +50,10 @@ def is_reference(node: Json) -> TypeGuard[JsonObject]:
     return isinstance(node, dict) and node.keys() == {"$ref"}
 
 
+_Places = dict[str, "_Places"]
+"""Places by their tokens; none below is one of them itself."""
+
+
 class Pointers:
     """Looks places up in one document."""
 
@@ -71,6 +75,21 @@ class Pointers:
                 raise SpecError(named_by, f"$ref to {place}, which is not in the document")
         self._found[place] = value
         return value
+
+    def replaced(self, places: Iterable[str], node: JsonObject) -> Pointers:
+        """The document with `node` at these places, also where it has none; what is equal is shared."""
+        places = [*places]
+        tree: _Places = {}
+        for place in sorted(places):
+            within = tree
+            for token in tokens_of(place):
+                within = within.setdefault(token, {})
+            within.clear()
+        document = _replaced(self.document, tree, node)
+        assert isinstance(document, dict)
+        found = Pointers(document)
+        found._found.update(dict.fromkeys(places, node))
+        return found
 
     def target(self, reference: Json, named_by: str) -> str:
         """The canonical place of a `$ref`; only local ones are supported."""
@@ -99,3 +118,16 @@ class Pointers:
             place = self.target(node["$ref"], blamed)
             node = self.at(place, blamed)
         raise SpecError(place, "references lead to one another without end")
+
+
+def _replaced(value: Json, places: _Places, node: JsonObject) -> Json:
+    if not places:
+        return node
+    if isinstance(value, dict):
+        below = {key: _replaced(value[key], rest, node) for key, rest in places.items() if key in value}
+        return {**value, **below}
+    if isinstance(value, list):
+        return [
+            _replaced(one, places[str(i)], node) if str(i) in places else one for i, one in enumerate(value)
+        ]
+    return value

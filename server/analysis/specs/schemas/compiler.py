@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from jsonschema_rs import Draft202012Validator, ReferencingError
 
 from server.analysis.json import JsonObject
-from server.analysis.specs.model import SpecError
 from server.analysis.specs.schemas.checker import CANNOT_RUN, Checker
 from server.analysis.specs.schemas.convert import Converter, SchemaDirection, TooLarge
 from server.analysis.specs.schemas.cost import CostLimits, Costs
@@ -15,7 +14,7 @@ from server.analysis.specs.schemas.fields import FieldIndex
 from server.analysis.specs.schemas.survey import PATTERN_OPTIONS, SchemaSurvey
 from server.analysis.specs.schemas.words import Words
 
-BROKEN = "the schema, or one that it uses, is no valid schema"
+BROKEN = "a schema for it is no valid schema"
 TOO_COSTLY = "the schema expands beyond what can be checked in bounded time"
 _NOT_FOLLOWED = "$dynamicRef is not followed"
 
@@ -33,7 +32,7 @@ class Compiler:
         self.size = 0
 
     def limits(self, places: Iterable[str]) -> dict[str, CostLimits]:
-        """The limits of each place; none if it is too costly. Raises SpecError for a broken schema."""
+        """The limits of each place; none if it is too costly."""
         return self._costs.limits(places)
 
     def checkers(
@@ -51,7 +50,7 @@ class Compiler:
         """Whether a value conforms, under the name `place`; None if it cannot be compiled."""
         try:
             return self._converted([place], direction, soft=False)[0] if self.limits([place]) else None
-        except (TooLarge, RecursionError, ValueError, ReferencingError, SpecError):
+        except (TooLarge, RecursionError, ValueError, ReferencingError):
             return None
 
     def _checkers(
@@ -61,9 +60,13 @@ class Compiler:
         soft, branching = self._converted(limits, directions[0], soft=True)
         hard = self._converted(branching, directions[0], soft=False)[0] if branching else None
         sure = None
-        if surveyed.bad_patterns or surveyed.has_dynamic:
+        if surveyed.bad_patterns or surveyed.has_dynamic or surveyed.broken:
             sure = self._converted(limits, directions[0], soft=False, doubtful=True)[0]
-        reasons = {CANNOT_RUN: bool(surveyed.bad_patterns), _NOT_FOLLOWED: surveyed.has_dynamic}
+        reasons = {
+            CANNOT_RUN: bool(surveyed.bad_patterns),
+            _NOT_FOLLOWED: surveyed.has_dynamic,
+            BROKEN: bool(surveyed.broken),
+        }
         unsure = ", or ".join(reason for reason, holds in reasons.items() if holds)
         return {
             (place, direction): Checker(

@@ -16,7 +16,7 @@ from server.analysis.json import Json, JsonObject, array_in, object_in, texts_in
 from server.analysis.specs.document.pointers import component_name, escape, is_reference, under
 from server.analysis.specs.schemas.fields import FieldIndex, chooser_of
 from server.analysis.specs.schemas.keywords import Schema, has, is_null, nullable, of_value
-from server.analysis.specs.schemas.survey import ONLY_31, SchemaSurvey
+from server.analysis.specs.schemas.survey import ONLY_31, UNKNOWN, SchemaSurvey
 from server.analysis.specs.schemas.words import Words, choosable, occurring
 
 NAMED, REFUSED = "named", "refused"  # prefixes of these definitions' names
@@ -220,7 +220,7 @@ class Converter:
         self._count()
         hidden = hidden | self._fields.of(node, place).hidden[self._other]
         converted = of_value(node, self._reads, self._bad_patterns, self._doubtful)
-        if self._doubtful and self._is_31 and "$dynamicRef" in node:
+        if self._doubtful and (UNKNOWN in node or (self._is_31 and "$dynamicRef" in node)):
             converted["not"] = True
         self._properties(node, place, hidden, converted)
         self._items(node, place, converted)

@@ -74,16 +74,14 @@ class Costs:
 
     def __init__(self, surveyed: SchemaSurvey, fields: FieldIndex, words: Words = None) -> None:
         """`words`: no value has other fields, nor other values of discriminators."""
-        self._pointers, self._is_31, self._broken = surveyed.pointers, surveyed.is_31, surveyed.broken
+        self._pointers, self._is_31 = surveyed.pointers, surveyed.is_31
         self._fields, self._words = fields, words
         self._expansions: dict[tuple[str, bool], _Expansion] = {}
         self._counted: set[tuple[str, bool]] = set()
         self._repeats = 0
 
     def limits(self, roots: Iterable[str]) -> dict[str, CostLimits]:
-        """Limits of each root; none if not even a flat value can be validated within bounds. Raises SpecError
-        for a broken schema.
-        """
+        """Limits of each root; none if not even a flat value can be validated within bounds."""
         roots = list(roots)
         reached = self._reached(roots)
         users = _users(reached)
@@ -130,8 +128,6 @@ class Costs:
         self._counted.add(key)
         if len(within) >= MAX_CHAIN or self._repeats > MAX_REPEATS:
             raise TooCostly
-        if place in self._broken:
-            raise self._broken[place]
         node = self._pointers.at(place, place)
         expansion = _Expansion()
         if isinstance(node, dict):

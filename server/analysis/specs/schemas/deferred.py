@@ -13,9 +13,8 @@ from typing import TypeVar
 from jsonschema_rs import Draft202012Validator
 
 from server.analysis.json import Json, is_deeper
-from server.analysis.specs.model import SpecError
 from server.analysis.specs.schemas.checker import Checker
-from server.analysis.specs.schemas.compiler import BROKEN, TOO_COSTLY, CannotCompile, Compiler, refused
+from server.analysis.specs.schemas.compiler import TOO_COSTLY, CannotCompile, Compiler, refused
 from server.analysis.specs.schemas.convert import SchemaDirection
 from server.analysis.specs.schemas.cost import MAX_BODY_DEPTH, CostLimits
 from server.analysis.specs.schemas.fields import FieldIndex
@@ -118,13 +117,10 @@ class Deferred:
 
 def _compiled(compiler: Compiler, place: str, direction: SchemaDirection) -> Checker:
     """Raises CannotCompile."""
-    try:
-        limits = compiler.limits([place])
-        if not limits:
-            raise CannotCompile(TOO_COSTLY)
-        return compiler.checkers(limits, [direction])[place, direction]
-    except SpecError:
-        raise CannotCompile(BROKEN) from None
+    limits = compiler.limits([place])
+    if not limits:
+        raise CannotCompile(TOO_COSTLY)
+    return compiler.checkers(limits, [direction])[place, direction]
 
 
 def _make_room(kept: dict[tuple[str, SchemaDirection], Entry], size: int) -> None:

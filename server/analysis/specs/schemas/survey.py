@@ -1,14 +1,14 @@
 """Checks every schema that operations reach, once at load: keyword types, references, patterns.
 
-Conversion and compilation of what is not broken then cannot fail. What is broken is warned of, and what
-reaches it is known. Patterns run on a linear-time engine; unsupported ones
+What is broken is warned of, and replaced by a schema that decides nothing, so that conversion and compilation
+cannot fail. Patterns run on a linear-time engine; unsupported ones
 (look-around, back-references, too large) are left out and named in a warning.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeGuard
 
 from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
@@ -17,6 +17,9 @@ from server.analysis.json import Json, JsonObject, text_in
 from server.analysis.specs.document.checks import mapping, sequence, text
 from server.analysis.specs.document.pointers import Pointers, component_name, under
 from server.analysis.specs.model import SpecError
+
+UNKNOWN = "x-spectap-unknown"  # marks a schema of which nothing is known
+_UNKNOWN_SCHEMA: JsonObject = {UNKNOWN: True, "additionalProperties": True}
 
 PATTERN_OPTIONS = RegexOptions(size_limit=256 * 1024, dfa_size_limit=256 * 1024)
 MAX_PATTERNS = 2_000  # distinct ones; each may take size_limit bytes in every validator with it
@@ -141,34 +144,12 @@ class SchemaSurvey:
                     pending += self._check(self.pointers.at(at, named_by), at)
                 except SpecError as error:
                     self.broken[at] = error
-                    self._warn(f"{error}; what uses it is not validated")
+                    self._warn(f"{error}; what it describes is not validated")
 
-    def reaching_broken(self, places: Iterable[str]) -> frozenset[str]:
-        """Those of the walked `places` that reach a broken schema, or are one, and what is between."""
-        users = self._users(places) if self.broken else {}
-        reaching: set[str] = set()
-        pending = [*self.broken]
-        while pending:
-            at = pending.pop()
-            if at not in reaching:
-                reaching.add(at)
-                pending += users.get(at, ())
-        return frozenset(reaching)
-
-    def _users(self, places: Iterable[str]) -> dict[str, list[str]]:
-        """Every reached schema → those that name it or have it directly in them."""
-        users: dict[str, list[str]] = {place: [] for place in places}
-        pending = [*users]
-        while pending:
-            user = pending.pop()
-            if user in self.broken:
-                continue
-            for at, _ in self._check(self.pointers.at(user, user), user):
-                if at not in users:
-                    users[at] = []
-                    pending.append(at)
-                users[at].append(user)
-        return users
+    def set_apart(self) -> None:
+        """Puts a schema that decides nothing in the place of each broken one, once all are walked."""
+        if self.broken:
+            self.pointers = self.pointers.replaced(self.broken, _UNKNOWN_SCHEMA)
 
     def _check(self, node: Json, place: str) -> Iterator[tuple[str, str]]:
         """Checks one schema; yields (place, named by) of those directly in it."""

@@ -11,7 +11,7 @@ from server.analysis.json import Json, JsonObject
 from server.analysis.specs.document.pointers import is_reference
 from server.analysis.specs.model import SpecError
 from server.analysis.specs.schemas.checker import Checker
-from server.analysis.specs.schemas.compiler import BROKEN, TOO_COSTLY, CannotCompile, Compiler, refused
+from server.analysis.specs.schemas.compiler import TOO_COSTLY, CannotCompile, Compiler, refused
 from server.analysis.specs.schemas.convert import SchemaDirection
 from server.analysis.specs.schemas.deferred import AnyChecker, Deferred, DeferredChecker
 from server.analysis.specs.schemas.fields import MAX_CLOSURE, FieldIndex
@@ -41,22 +41,17 @@ class Schemas:
         self._checkers: dict[tuple[str, SchemaDirection], Checker] = {}
         self._forms: dict[str, Form] = {}
         self._fitting: dict[tuple[str, SchemaDirection], Draft202012Validator | None] = {}
-        every = dict.fromkeys(place for places in roots.values() for place in places)
         self._deferred: Deferred | None = None
-        is_large = surveyed.size > MAX_TOGETHER
-        self._broken = frozenset(surveyed.broken) if is_large else surveyed.reaching_broken(every)
-        if is_large:
+        if surveyed.size > MAX_TOGETHER:
             self._deferred = Deferred(surveyed, self._fields)
         elif surveyed.has_directions:
             for direction, places in roots.items():
                 self._add(dict.fromkeys(places), [direction])
         else:
-            self._add(every, [*roots])
+            self._add(dict.fromkeys(place for places in roots.values() for place in places), [*roots])
 
     def checker(self, place: str, direction: SchemaDirection) -> AnyChecker:
         """The checker of a root."""
-        if place in self._broken:
-            return refused(place, direction, BROKEN)
         if self._deferred is None:
             return self._checkers[place, direction]
         return DeferredChecker(self._deferred, self._target(place), direction)
@@ -81,8 +76,8 @@ class Schemas:
         return validator is not None and validator.is_valid({place: value})
 
     def form(self, place: str | None) -> Form:
-        """The form of the schema at `place`; text if there is none, or it is broken."""
-        if place is None or place in self._broken:
+        """The form of the schema at `place`; text if there is none."""
+        if place is None:
             return TEXT
         if place not in self._forms:
             try:
@@ -103,7 +98,6 @@ class Schemas:
 
     def _add(self, places: Iterable[str], directions: Sequence[SchemaDirection]) -> None:
         """Compiles roots for these directions, for which schemas are equal."""
-        places = [place for place in places if place not in self._broken]
         limits = self._compiler.limits(places)
         for place in places:
             if place not in limits:

@@ -200,12 +200,12 @@ def test_a_broken_schema_is_warned_of_and_unjudged_where_it_is_used(
     (warning,) = loaded.warnings
     assert warning.startswith(f"{where}: ")
     assert reason in warning
-    assert warning.endswith("; what uses it is not validated")
-    assert loaded.match(call(answer=body({"a": 1}))).verdict == "unjudged"
+    assert warning.endswith("; what it describes is not validated")
+    assert loaded.match(call(answer=body({"a": [1]}))).verdict == "unjudged"
     assert loaded.match(call(path=b"/y")).verdict == "conforming"
 
 
-def test_what_reaches_a_broken_schema_is_unjudged_and_what_does_not_is_judged() -> None:
+def test_a_broken_schema_decides_nothing_and_all_others_are_judged() -> None:
     schemas = {
         "Whole": {"type": "object", "properties": {"n": {"type": "integer"}}},
         "Base": {"discriminator": {"propertyName": "k"}, "properties": {"k": {"type": "string"}}},
@@ -222,10 +222,34 @@ def test_what_reaches_a_broken_schema_is_unjudged_and_what_does_not_is_judged() 
         "/components/schemas/Sub/allOf/1/properties/z/type"
     ]
     verdicts = {
-        name: loaded.match(call(path=f"/{name}".encode(), answer=body({"n": "x"}))).verdict
-        for name in ("Whole", "Base", "Far")
+        (name, json.dumps(value)): loaded.match(call(path=f"/{name}".encode(), answer=body(value))).verdict
+        for name, value in (
+            *(("Whole", {"n": "x"}), ("Whole", {"n": 1}), ("Base", {"k": "Base"}), ("Base", {"k": 1})),
+            *(("Base", {"k": "Sub"}), ("Base", {"k": "Sub", "z": 1}), ("Far", [{"k": "Base"}])),
+            *(("Far", [{"k": "Sub", "z": 1}]), ("Far", [{"k": "Sub", "z": 1}, {"k": 1}])),
+        )
     }
-    assert verdicts == {"Whole": "deviating", "Base": "unjudged", "Far": "unjudged"}
+    assert [*verdicts.values()] == [
+        *("deviating", "conforming", "conforming", "deviating"),
+        *("conforming", "unjudged", "conforming"),
+        *("unjudged", "deviating"),
+    ]
+
+
+@pytest.mark.parametrize("keyword", ["oneOf", "anyOf"])
+def test_with_one_broken_subtype_the_others_are_judged(keyword: str) -> None:
+    parts = {name: {"$ref": f"#/components/schemas/{name}"} for name in ("Cat", "Dog")}
+    schemas = {
+        "Cat": {"required": ["k"], "properties": {"k": {"const": "Cat"}, "n": {"type": "integer"}}},
+        "Dog": {"properties": []},
+    }
+    raw = with_schema({keyword: [*parts.values()], "discriminator": {"propertyName": "k"}})
+    loaded = load(json.dumps({**raw, "components": {"schemas": schemas}}).encode())
+    verdicts = [
+        loaded.match(call(answer=body(value))).verdict
+        for value in ({"k": "Cat", "n": 1}, {"k": "Cat", "n": "x"}, {"k": "Dog", "n": "x"}, {"k": "Owl"})
+    ]
+    assert verdicts == ["conforming", "deviating", "unjudged", "deviating"]
 
 
 def test_what_is_not_used_in_judging_is_warned_of() -> None:
