@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Literal
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from server.analysis.coverage.confidence import sentence
@@ -14,13 +12,14 @@ from server.analysis.coverage.documents import CoverageReport, CoverageShare, Ga
 from server.analysis.coverage.names import PROBE
 from server.analysis.coverage.table import CoverageRow, few, rows
 from server.analysis.printable import printable
+from server.offline.fitting import console as _console
+from server.offline.fitting import print_fitted
 
 MAX_UNCALLED = 50
 MAX_UNKNOWN = 20
 MAX_PARTS = 50
 MAX_CONSUMERS = 20
 MAX_NAMED = 3  # consumers of an operation
-PLAIN_WIDTH = 160  # if there is no terminal with a width
 
 Column = Literal["level", "calls", "2xx", "4xx", "5xx", "watch", "parameters", "fields", "unknown"]
 COLUMNS: tuple[Column, ...] = (
@@ -33,32 +32,36 @@ def show_coverage(coverage: CoverageReport) -> None:
     console = _console()
     spec = coverage["spec"]
     console.print(_text(f"{spec['title']} {spec['version']}: {coverage['exchanges']} exchanges"))
-    console.print(_totals(coverage))
+    _show_totals(console, coverage)
     if (keywords := coverage["keywords"]) is not None:
         told = f"keywords: {keywords['hit']} of {keywords['total']} ({keywords['percent']}%)"
         console.print(_text(f"{told}; --json lists them"))
     _show_consumers(console, coverage)
     console.print(_text(sentence(coverage["confidence"])))
-    table = Table("operation", *COLUMNS, "called by", box=None, header_style="bold")
     callers = {one["operation"]: few([*one["consumers"]], MAX_NAMED) for one in coverage["operations"]}
     found = sorted(rows(coverage), key=lambda row: (-row["calls"] - row["watch"], row["operation"]))
-    for row in found[: sum(map(_is_called, found)) + MAX_UNCALLED]:
-        marks = [mark for mark in ("deprecated", "excluded") if row[mark]]
-        name = row["operation"] + (f" ({', '.join(marks)})" if marks else "")
-        cells = [name, *(str(row[column] or "") for column in COLUMNS), callers[row["operation"]]]
-        table.add_row(*map(_text, cells), style=None if _is_called(row) else "dim")
-    console.print(table)
-    if table.row_count < len(found):
-        console.print(_text(f"and {len(found) - table.row_count} more without calls; --csv lists all"))
+    shown = found[: sum(map(_is_called, found)) + MAX_UNCALLED]
+    columns = ("operation", *COLUMNS, "called by")
+    print_fitted(console, columns, [_operation(row, callers[row["operation"]]) for row in shown])
+    if len(shown) < len(found):
+        console.print(_text(f"and {len(found) - len(shown)} more without calls; --csv lists all"))
     _show_unknown(console, coverage["unknown"])
+
+
+def _operation(row: CoverageRow, callers: str) -> tuple[list[Text], bool]:
+    marks = [mark for mark in ("deprecated", "excluded") if row[mark]]
+    name = row["operation"] + (f" ({', '.join(marks)})" if marks else "")
+    cells = [name, *(str(row[column] or "") for column in COLUMNS), callers]
+    return [_text(cell) for cell in cells], not _is_called(row)
 
 
 def _is_called(row: CoverageRow) -> bool:
     return bool(row["calls"] or row["watch"])
 
 
-def _totals(coverage: CoverageReport) -> Table:
-    table = Table("", "operations", "called", "%", "with 2xx", "%", "parameters", "fields", box=None)
+def _show_totals(console: Console, coverage: CoverageReport) -> None:
+    columns = ("", "operations", "called", "%", "with 2xx", "%", "parameters", "fields")
+    table: list[tuple[list[Text], bool]] = []
     named: list[tuple[str, CoverageShare]] = [
         ("all", coverage),
         *coverage["levels"].items(),
@@ -69,8 +72,8 @@ def _totals(coverage: CoverageReport) -> Table:
         if one["total"]:
             parts = [f"{part['hit']}/{part['total']}" for part in (one["parameters"], one["fields"])]
             cells = [one["total"], one["hit"], one["percent"], one["hit_2xx"], one["percent_2xx"], *parts]
-            table.add_row(_text(name), *(_text(str(cell)) for cell in cells))
-    return table
+            table.append(([_text(str(cell)) for cell in (name, *cells)], False))
+    print_fitted(console, columns, table)
 
 
 def _show_consumers(console: Console, coverage: CoverageReport) -> None:
@@ -78,14 +81,14 @@ def _show_consumers(console: Console, coverage: CoverageReport) -> None:
     found, levels = coverage["consumers"], [*coverage["levels"]]
     if not found:
         return
-    table = Table("consumer", "calls", "called", "%", "with 2xx", *levels, box=None)
+    table: list[tuple[list[Text], bool]] = []
     for name, one in list(found.items())[:MAX_CONSUMERS]:
         shares = [f"{share['hit']}/{share['total']}" for share in one["levels"].values()]
         cells = [name, one["calls"], one["hit"], one["percent"], one["hit_2xx"], *shares]
-        table.add_row(*(_text(str(cell)) for cell in cells))
-    console.print(table)
-    if table.row_count < len(found):
-        console.print(_text(f"and {len(found) - table.row_count} more consumers; --json lists all"))
+        table.append(([_text(str(cell)) for cell in cells], False))
+    print_fitted(console, ("consumer", "calls", "called", "%", "with 2xx", *levels), table)
+    if len(table) < len(found):
+        console.print(_text(f"and {len(found) - len(table)} more consumers; --json lists all"))
 
 
 def _show_unknown(console: Console, unknown: list[UnknownCalls]) -> None:
@@ -113,12 +116,12 @@ def show_gaps(found: GapReport) -> None:
     """Used and untested parts, most called first."""
     console = _console()
     console.print(_text(f"{len(found['operations'])} operations are used but not tested"))
-    table = Table("calls", "operation", "level", "by", box=None, header_style="bold")
+    table: list[tuple[list[Text], bool]] = []
     for one in found["operations"]:
         by = ", ".join(list(one["consumers"])[:3])
         cells = (str(one["calls"]), one["operation"], one["level"], by)
-        table.add_row(*map(_text, cells))
-    console.print(table)
+        table.append(([_text(cell) for cell in cells], False))
+    print_fitted(console, ("calls", "operation", "level", "by"), table, head=1)
     parts = found["parts"]
     console.print(_text(f"{len(parts)} parts of tested operations are used but not tested"))
     for part in parts[:MAX_PARTS]:
@@ -130,7 +133,3 @@ def show_gaps(found: GapReport) -> None:
 def _text(text: str) -> Text:
     """Plain text: names come from the network, and must be neither markup nor terminal commands."""
     return Text(printable(text))
-
-
-def _console() -> Console:
-    return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=PLAIN_WIDTH)

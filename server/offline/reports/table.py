@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from server.offline.fitting import console, print_fitted
 from server.offline.reports.locations import SpecFile, SpecReport
 from server.offline.reports.report import MatchReport
 from server.offline.tables import plain
 
 MAX_LINES = 100
-PLAIN_WIDTH = 160  # if there is no terminal with a width
+COLUMNS = ("severity", "operation", "deviation", "where", "calls", "first", "line")
 
 
 def as_table(found: Sequence[SpecReport]) -> Iterator[str]:
@@ -25,18 +23,17 @@ def as_table(found: Sequence[SpecReport]) -> Iterator[str]:
 
 def _table(report: MatchReport, spec: SpecFile) -> Iterator[str]:
     rows = report.rows()
-    table = Table("severity", "operation", "deviation", "where", "calls", "first", "line", box=None)
+    table: list[tuple[list[Text], bool]] = []
     for row in rows[:MAX_LINES]:
         cells = (
             row.severity, row.operation, row.rule, row.located(), f"{row.calls:,}", f"#{row.first}",
             f"{spec.path.name}:{spec.line(row)}",
         )  # fmt: skip
-        table.add_row(*(Text(plain(cell)) for cell in cells))
-    width = None if sys.stdout.isatty() else PLAIN_WIDTH
-    console = Console(highlight=False, width=width)
+        table.append(([Text(plain(cell)) for cell in cells], False))
     if rows:
-        with console.capture() as captured:
-            console.print(table)
+        on = console()
+        with on.capture() as captured:
+            print_fitted(on, COLUMNS, table, head=1)
         yield captured.get()
     rest = len(rows) - MAX_LINES
     if rest > 0:
