@@ -26,6 +26,7 @@ from server.api import (
     exchanges,
     gate,
     health,
+    mcp,
     models,
     operations,
     query_fields,
@@ -80,6 +81,7 @@ def create_app(
         yield
         for one in annotated:
             one.stop()
+        await assistants.stop()
         core.stop(left())
 
     app = FastAPI(**described.about(), lifespan=lifespan, docs_url=None, redoc_url=None)
@@ -103,6 +105,7 @@ def create_app(
     ):
         app.include_router(router.router, responses=PROBLEMS, dependencies=[TOKEN, ADMIN, KNOWN])
     app.include_router(health.router)
+    assistants = mcp.install(app)
     pages.install(app)
     return app
 

@@ -24,6 +24,7 @@ from tests.e2e.seen import Seen
 from tests.e2e.services import Echo, server_saw
 from tests.e2e.spectap import Spectap, agent, fetch, serving
 from tests.leaks import by_class
+from tests.server.assistant import everything, with_client
 
 pytestmark = pytest.mark.root
 
@@ -65,7 +66,8 @@ def answers(spectap: Spectap) -> dict[str, bytes]:
         parts = ("", "/operations", "/spec")
         urls += [f"{server.url}/api/v1/apis/{api['id']}{part}" for part in parts]
     urls += [f"{server.url}/api/v1/exchanges/{item['id']}" for item in server.items("/exchanges")]
-    return {url: fetched(url) for url in urls}
+    assistant = with_client(f"{server.url}/mcp", everything)
+    return {url: fetched(url) for url in urls} | {name: text.encode() for name, text in assistant.items()}
 
 
 def fetched(url: str) -> bytes:

@@ -35,11 +35,16 @@ def with_client(server: Any, use: Callable[[Client], Awaitable[T]], **options: A
 
 async def text_of(client: Client, name: str, **arguments: Any) -> str:
     """The text of a tool's answer, which is no error."""
+    text, wrong = await _called(client, name, arguments)
+    assert not wrong, text
+    return text
+
+
+async def _called(client: Client, name: str, arguments: dict[str, Any]) -> tuple[str, bool]:
     result = await client.call_tool(name, arguments)
     (content,) = result.content
     assert content.type == "text"
-    assert not result.is_error, content.text
-    return str(content.text)
+    return str(content.text), bool(result.is_error)
 
 
 async def result_of(client: Client, name: str, **arguments: Any) -> Any:
@@ -50,11 +55,9 @@ async def result_of(client: Client, name: str, **arguments: Any) -> Any:
 
 async def error_of(client: Client, name: str, **arguments: Any) -> str:
     """The message of a tool's error."""
-    result = await client.call_tool(name, arguments)
-    assert result.is_error
-    (content,) = result.content
-    assert content.type == "text"
-    return str(content.text)
+    text, wrong = await _called(client, name, arguments)
+    assert wrong
+    return text
 
 
 async def everything(client: Client) -> dict[str, str]:
@@ -64,7 +67,7 @@ async def everything(client: Client) -> dict[str, str]:
         if names := _required(one):
             (name,) = names
             for id in _ids(found[f"list_{name}s"]):
-                found[f"{one.name} {id}"] = await text_of(client, one.name, **{name: id})
+                found[f"{one.name} {id}"], _ = await _called(client, one.name, {name: id})
     for resource in (await client.list_resources()).resources:
         (content,) = (await client.read_resource(str(resource.uri))).contents
         found[str(resource.uri)] = content.model_dump_json()

@@ -41,8 +41,8 @@ def test_arguments_become_a_path_and_parameters() -> None:
     found, asked = call("list_deviations", {"query": "api:x", "sort": "-count", "limit": 3}, lambda *_: page)
     assert asked == [("/deviations", {"q": "api:x", "sort": "-count", "limit": "3"})]
     assert found == {"note": NOTE, "items": [{"id": "a"}], "next": "c2"}
-    found, asked = call("get_exchange", {"exchange": "a/../b c"}, lambda *_: {"id": "a"})
-    assert asked == [("/exchanges/a%2F..%2Fb%20c", {})]
+    found, asked = call("get_exchange", {"exchange": "a%b:c"}, lambda *_: {"id": "a"})
+    assert asked == [("/exchanges/a%25b%3Ac", {})]
     assert found == {"note": NOTE, "result": {"id": "a"}}
 
 
@@ -52,6 +52,8 @@ def test_arguments_become_a_path_and_parameters() -> None:
         ("list_apis", {"qeury": "x"}, "no argument 'qeury'; it takes: query, sort, limit, cursor"),
         ("get_exchange", {}, "needs the argument exchange"),
         ("get_exchange", {"exchange": ""}, "needs the argument exchange"),
+        ("get_exchange", {"exchange": "../apis"}, "exchange is an id, as another tool answers it"),
+        ("get_exchange", {"exchange": ".."}, "exchange is an id, as another tool answers it"),
         ("get_exchange", {"exchange": 7}, "exchange is a text"),
         ("list_apis", {"limit": 0}, "limit is a whole number from 1 to 100"),
         ("list_apis", {"limit": True}, "limit is a whole number from 1 to 100"),
