@@ -25,8 +25,8 @@ MAINS: dict[str, Callable[[list[str]], int]] = {
 }
 COMMANDS = {
     "spectap": (
-        *("up", "server", "agents", "apis", "coverage", "export", "import"),
-        *("match", "mcp", "rebuild", "specs", "tokens", "try"),
+        *("up", "server", "agents", "apis", "consumers", "coverage", "deviations", "exchanges"),
+        *("export", "import", "ledger", "match", "mcp", "operations", "rebuild", "specs", "tokens", "try"),
     ),
     "spectap-agent": ("run", "record", "read", "replay", "doctor"),
 }

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Iterable, Sequence
-from typing import Any, TypedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from server.client.errors import AddressError, SpectapError
 from server.offline import remote
-from server.offline.tables import print_table
+from server.offline.lists import output
+from server.offline.lists.columns import Column, attribute, moment
+from server.offline.lists.command import add_output, api_names, epilog, rows_of_screen, typed, watched
 
-EXIT_ERROR, EXIT_USAGE = 1, 64
-COLUMNS = ("cluster", "node", "agent", "captures", "lag", "last_seen", "parsed", "shipped")
+if TYPE_CHECKING:
+    from server.client.connection import Remote
+    from server.client.models import Agent
 
-
-class ListedAgent(TypedDict):
-    """A start of an agent in the server's list."""
-
-    agent: str
-    node: str | None
-    cluster: str | None
-    last_seen: str
-    watching: str | None
-    lag_s: float | None
-    ledger: dict[str, dict[str, int]]
+COLUMNS: Sequence[Column[Agent]] = (
+    attribute("cluster"),
+    attribute("node", shrinks=True, key=True),
+    attribute("agent", shrinks=True),
+    Column("captures", lambda one, _: one.watching),
+    Column("lag_s", lambda one, _: one.lag_s, key=True),
+    moment("last_seen"),
+    Column("parsed", lambda one, _: one.ledger.get("exchanges", {}).get("parsed", 0)),
+    Column("shipped", lambda one, _: one.ledger.get("exchanges", {}).get("shipped", 0)),
+    attribute("records", wide=True),
+    attribute("epoch", wide=True),
+    moment("first_seen", wide=True),
+)
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -35,43 +38,49 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="list the agents of a server, with their lag and what became of what they saw",
         description="Lists the latest start of each agent, the one that reported last first, and the sums of"
         " all starts: exchanges parsed, shipped and received. Lag is the time from the kernel to the server.",
-        epilog="Exit status: 0 when done, 1 when the server refuses it, 64 for a usage error. Example:"
-        " spectap agents --cluster east --server http://127.0.0.1:8080",
+        epilog=epilog(
+            (
+                "spectap agents --server http://127.0.0.1:8080",
+                "spectap agents --cluster east --watch 5",
+                "spectap agents --node node-1 -o json",
+            )
+        ),
     )
     remote.add_options(parser, "admin")
+    add_output(parser)
     parser.add_argument("--cluster", metavar="NAME", help="only the agents of this cluster")
     parser.add_argument("--node", metavar="NAME", help="only the agents of this node, with the sums of all")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON: the agents, and the ledger")
     parser.set_defaults(run=run)
 
 
 def run(parsed: argparse.Namespace) -> int:
     """Returns the exit code."""
+    return remote.run(parsed, lambda server: watched(parsed, lambda: _show(parsed, server)))
+
+
+def _show(parsed: argparse.Namespace, server: Remote) -> None:
+    from server.client.models import Agent
+
     places = {name: value for name in ("cluster", "node") if (value := getattr(parsed, name))}
-    try:
-        with remote.connected(parsed) as server:
-            agents = latest(server.items("/agents", places))
-            asked = {"cluster": parsed.cluster} if parsed.cluster else {}
-            ledger: dict[str, Any] = server.get("/ledger", asked).json()
-    except AddressError as error:
-        sys.stderr.write(f"spectap agents: {error}\n")
-        return EXIT_USAGE
-    except SpectapError as error:
-        sys.stderr.write(f"spectap agents: {error}\n")
-        return EXIT_ERROR
+    agents = latest(server.items("/agents", places))
+    ledger: dict[str, Any] = server.get(
+        "/ledger", {"cluster": parsed.cluster} if parsed.cluster else {}
+    ).json()
     if parsed.json:
-        found = {"agents": agents, "ledger": ledger}
-        sys.stdout.write(f"{json.dumps(found, ensure_ascii=False, indent=2)}\n")
-        return 0
-    if agents:
-        print_table(COLUMNS, map(_row, agents))
-    sys.stderr.write(f"{summary(len(agents), ledger)}\n")
-    return 0
+        output.write_document("json", {"agents": agents, "ledger": ledger})
+    elif parsed.output in ("json", "yaml"):
+        output.write_items(parsed.output, agents)
+    else:
+        shown = typed(agents[: rows_of_screen(parsed)], Agent)
+        output.write_rows(parsed.output, COLUMNS, shown, api_names(server))
+        sys.stdout.flush()
+        sys.stderr.write(f"{summary(len(agents), ledger)}\n")
 
 
-def latest(starts: Iterable[ListedAgent]) -> Sequence[ListedAgent]:
+def latest(starts: Iterable[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
     """The latest start of each agent; the server lists the latest first."""
-    found: dict[tuple[str | None, str | None, str], ListedAgent] = {}
+    found: dict[tuple[str | None, str | None, str], Mapping[str, Any]] = {}
     for one in starts:
         found.setdefault((one["cluster"], one["node"], one["agent"]), one)
     return [*found.values()]
@@ -88,10 +97,3 @@ def summary(agents: int, ledger: dict[str, Any]) -> str:
     received = sorted(ledger["server"].items(), key=lambda one: (-one[1], one[0]))
     parts.append("received: " + (", ".join(f"{count:,} {outcome}" for outcome, count in received) or "none"))
     return "; ".join(parts)
-
-
-def _row(one: ListedAgent) -> tuple[str | None, ...]:
-    seen = one["ledger"].get("exchanges", {})
-    lag = None if one["lag_s"] is None else f"{one['lag_s']:.1f} s"
-    counts = (str(seen.get("parsed", 0)), str(seen.get("shipped", 0)))
-    return one["cluster"], one["node"], one["agent"], one["watching"], lag, one["last_seen"], *counts

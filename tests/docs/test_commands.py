@@ -21,7 +21,7 @@ import pytest
 from tests.e2e.processes import PATIENCE, free_port, listening, wait_until
 
 ROOT = Path(__file__).parents[2]
-ASKS = ("curl ", *(f"spectap {name}" for name in ("apis",)))
+ASKS = ("curl ", *(f"spectap {name}" for name in ("apis", "operations", "deviations")))
 """What asks a server, which may take a while to have what it was sent."""
 PAGES = sorted(page for page in (ROOT / "docs").glob("*.md") if "\n$ " in page.read_text())
 ADDRESS = re.compile(r"127\.0\.0\.1:(\d+)")

@@ -25,8 +25,8 @@ COMMAND: ListCommand[Api] = ListCommand(
     item=_item,
     columns=(
         attribute("id", wide=True),
-        attribute("name", shrinks=True),
-        attribute("exchanges"),
+        attribute("name", shrinks=True, key=True),
+        attribute("exchanges", key=True),
         attribute("operations"),
         Column("deviating", lambda one, _: one.verdicts.get("deviating", 0)),
         Column("shadow", lambda one, _: one.verdicts.get("shadow", 0)),

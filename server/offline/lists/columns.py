@@ -34,14 +34,15 @@ def by_word(text: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Column(Generic[T]):
-    """`value` shows a part of an item. A `wide` column is in `-o wide` and CSV only; one that `shrinks` is
-    cut where the terminal is narrow. `colour` gives the SGR code for a text.
+    """`value` shows a part of an item. A `wide` column is in `-o wide` and CSV only. Where the terminal is
+    narrow, one that `shrinks` is cut, and a `key` is left out last. `colour` gives the SGR code for a text.
     """
 
     name: str
     value: Callable[[T, Names], object]
     wide: bool = False
     shrinks: bool = False
+    key: bool = False
     colour: Callable[[str], str | None] | None = None
 
 

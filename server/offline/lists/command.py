@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import sleep
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from server.client.filters import EXAMPLES
@@ -29,7 +29,8 @@ REPEATABLE = "Repeatable, except times: any of the values. * and ? are wildcards
 @dataclass(frozen=True, slots=True)
 class ListCommand(Generic[T]):
     """`spectap NAME`: the list at `path` of the API, of items of a type. `filters` are the names of its
-    options; `sorted_by` what it can be sorted by.
+    options, `shown` examples of them where they differ from the usual ones; `sorted_by` what it can be sorted
+    by.
     """
 
     name: str
@@ -40,8 +41,8 @@ class ListCommand(Generic[T]):
     help: str
     description: str
     examples: Sequence[str]
-    sorted_by: Sequence[str] = ()
-    query: bool = True
+    sorted_by: Sequence[str]
+    shown: Mapping[str, str] = field(default_factory=dict)
 
     def add(self, subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
         """Adds its parser."""
@@ -55,17 +56,9 @@ class ListCommand(Generic[T]):
         add_output(parser)
         option = parser.add_argument
         option("-n", "--limit", type=values.number(1, 10**9), metavar="N", help="at most so many (all)")
-        if self.sorted_by:
-            known = ", ".join(self.sorted_by)
-            option("--sort", metavar="KEY", help=f"{known}; --sort=-KEY from the highest")
-        if self.query:
-            option("-q", "--query", metavar="QUERY", help="only what matches, such as 'status:5xx since:1h'")
-        group = parser.add_argument_group("filters", REPEATABLE)
-        for name in self.filters:
-            text = f"such as {EXAMPLES[name]}".replace("%", "%%")
-            group.add_argument(
-                f"--{name.replace('_', '-')}", dest=name, metavar="TEXT", action="append", help=text
-            )
+        known = ", ".join(self.sorted_by)
+        option("--sort", metavar="KEY", help=f"{known}; --sort=-KEY from the highest")
+        add_filters(parser, self.filters, self.shown)
         parser.set_defaults(run=self.run)
         return parser
 
@@ -85,9 +78,7 @@ class ListCommand(Generic[T]):
 
     def _asked(self, parsed: argparse.Namespace) -> dict[str, str | list[str]]:
         """The parameters of the API's list."""
-        given = {name: getattr(parsed, name) for name in self.filters}
-        given |= {"sort": getattr(parsed, "sort", None), "q": getattr(parsed, "query", None)}
-        return {name: value for name, value in given.items() if value}
+        return {**asked(parsed, self.filters), **({"sort": parsed.sort} if parsed.sort else {})}
 
 
 def epilog(examples: Sequence[str]) -> str:
@@ -114,6 +105,25 @@ def add_output(parser: argparse.ArgumentParser, formats: Sequence[str] = output.
     )
 
 
+def add_filters(
+    parser: argparse.ArgumentParser, filters: Iterable[str], shown: Mapping[str, str] = EXAMPLES
+) -> None:
+    """Adds `-q` and the fields of queries as options; `shown` are examples of them."""
+    query = "only what matches, such as 'status:5xx since:1h'"
+    parser.add_argument("-q", "--query", metavar="QUERY", help=query)
+    group = parser.add_argument_group("filters", REPEATABLE)
+    for name in filters:
+        text = f"such as {shown.get(name, EXAMPLES[name])}".replace("%", "%%")
+        option = f"--{name.replace('_', '-')}"
+        group.add_argument(option, dest=name, metavar="TEXT", action="append", help=text)
+
+
+def asked(parsed: argparse.Namespace, filters: Iterable[str]) -> dict[str, str | list[str]]:
+    """The query and filters of a command as parameters of the API."""
+    given = {name: getattr(parsed, name) for name in filters} | {"q": parsed.query}
+    return {name: value for name, value in given.items() if value}
+
+
 def watched(parsed: argparse.Namespace, show: Callable[[], None]) -> int:
     """Shows once, or with `--watch` until Ctrl-C. Returns the exit code."""
     while True:
@@ -123,7 +133,7 @@ def watched(parsed: argparse.Namespace, show: Callable[[], None]) -> int:
         sys.stdout.flush()
         if parsed.watch is None:
             return 0
-        time.sleep(parsed.watch)
+        sleep(parsed.watch)
 
 
 def rows_of_screen(parsed: argparse.Namespace) -> int | None:

@@ -40,7 +40,7 @@ def write_rows(format: str, columns: Sequence[Column[T]], items: Iterable[T], na
     if format == "csv":
         return _write_csv(chosen, items, names)
     rows = ([printable(shown(one.value(item, names))) for one in chosen] for item in items)
-    headings = [Heading(one.name, one.shrinks, one.colour) for one in chosen]
+    headings = [Heading(one.name, one.shrinks, one.key, one.colour) for one in chosen]
     width = shutil.get_terminal_size().columns if format == "table" and is_terminal() else None
     return write_table(sys.stdout, headings, rows, width, is_coloured())
 

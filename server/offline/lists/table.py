@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import IO
 
 GAP = "  "
-LEAST = 8  # characters that a cut column keeps
+LEAST, LEAST_KEY = 16, 4  # terminal columns that a cut column keeps
 SAMPLE = 500  # rows
 ELLIPSIS = "…"
 
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A column's name, whether it may be cut, and the SGR code for each of its texts."""
+    """A column's name, whether it may be cut, whether it is left out after all others that are no `key`, and
+    the SGR code for each of its texts.
+    """
 
     name: str
     shrinks: bool = False
+    key: bool = False
     colour: Callable[[str], str | None] | None = None
 
 
@@ -38,42 +41,48 @@ def write_table(
     if not sample:
         return 0
     first = [[one.name.upper() for one in headings], *sample]
-    widths = [max(map(width, column)) for column in zip(*first, strict=True)]
+    widths = {at: max(map(width, column)) for at, column in enumerate(zip(*first, strict=True))}
     if columns is not None:
-        widths = fitted(widths, [one.shrinks for one in headings], columns)
+        widths = fitted(widths, headings, columns)
     count = -1
-    for row in _all(first, left):
+    for row in chain(first, left):
         cells = [
-            _cell(text, room, heading if coloured and count >= 0 else None, columns is not None)
-            for text, room, heading in zip(row, widths, headings, strict=False)
+            _cell(row[at], room, headings[at] if coloured and count >= 0 else None, columns is not None)
+            for at, room in widths.items()
         ]
         out.write(f"{GAP.join(cells).rstrip()}\n")
         count += 1
     return count
 
 
-def _all(first: Sequence[Sequence[str]], left: Iterator[Sequence[str]]) -> Iterator[Sequence[str]]:
-    yield from first
-    yield from left
+def fitted(widths: Mapping[int, int], headings: Sequence[Heading], columns: int) -> dict[int, int]:
+    """The columns that fit, by number, with their widths: what may be cut is, then columns are left out from
+    the right, keys last.
+    """
+    kept = [*widths]
+    leaving = sorted(kept, key=lambda at: (headings[at].key, -at))
+    for at in leaving[:-1]:
+        least = LEAST_KEY if all(headings[one].key for one in kept) else LEAST
+        found = _shrunk({one: widths[one] for one in kept}, headings, columns, least)
+        if _total(found) <= columns:
+            return found
+        kept.remove(at)
+    (last,) = kept
+    return {last: max(1, min(widths[last], columns))}
 
 
-def fitted(widths: Sequence[int], shrinks: Sequence[bool], columns: int) -> list[int]:
-    """Widths that fit: the widest column that may be cut is, then the last columns are left out."""
-    found = [*widths]
-    while _total(found) > columns:
-        cut = [at for at, one in enumerate(found) if shrinks[at] and one > LEAST]
+def _shrunk(widths: dict[int, int], headings: Sequence[Heading], columns: int, least: int) -> dict[int, int]:
+    """Widths with those cut that may be, the widest first, as far as they must and may be."""
+    while _total(widths) > columns:
+        cut = [at for at, one in widths.items() if headings[at].shrinks and one > least]
         if not cut:
             break
-        found[max(cut, key=found.__getitem__)] -= 1
-    while _total(found) > columns and len(found) > 1:
-        found.pop()
-    if _total(found) > columns:
-        found[0] = max(1, columns)
-    return found
+        widths[max(cut, key=widths.__getitem__)] -= 1
+    return widths
 
 
-def _total(widths: Sequence[int]) -> int:
-    return sum(widths) + len(GAP) * (len(widths) - 1)
+def _total(widths: Mapping[int, int]) -> int:
+    return sum(widths.values()) + len(GAP) * (len(widths) - 1)
 
 
 def _cell(text: str, room: int, heading: Heading | None, cut: bool) -> str:

@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,11 +19,17 @@ from agent.wire import Endpoint
 from server import cli
 from server.config import digest
 from server.offline import remote
+from server.offline.lists import command, output
+from tests.server.engine import spec
 from tests.server.offline.test_remote import answering, serving_tls
 from tests.server.records import both, record
 from tests.server.running import Client, serving
 
 SPECTAP = Path(sys.executable).with_name("spectap")
+
+
+class Enough(Exception):
+    """Ends a watched list."""
 
 
 def spectap(client: Client, *words: str) -> int:
@@ -91,6 +99,87 @@ def test_filters_queries_order_and_limit_are_the_servers(
     assert listed("--sort=-exchanges", "--limit", "1") == names[-1:]
     assert listed("-q", f"api:{names[0]}") == names[:1]
     assert listed("--api", names[0], "--api", names[1], "--sort", "exchanges") == names
+
+
+@pytest.mark.parametrize("name", ["apis", "operations", "deviations", "consumers", "exchanges"])
+def test_each_list_has_a_row_for_each_item_by_namespace_workload_and_cluster(
+    name: str, client: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    till = Endpoint("10.0.0.7", 8080, None, pod="till-1", namespace="shop", workload="till")
+    client.http.post(
+        "/api/v1/specs", params={"workload": "shop/till", "cluster": "east"}, content=spec("GET /users/{id}")
+    ).raise_for_status()
+    client.send(*both(0), record(1, path="/other", server=till, cluster="east", port=42_000))
+
+    def ids(*options: str) -> list[str]:
+        assert spectap(client, name, "-o", "csv", *options) == 0
+        return [row["id"] for row in csv.DictReader(io.StringIO(capsys.readouterr().out))]
+
+    def items(**asked: str) -> list[str]:
+        return [one["id"] for one in client.items(f"/{name}", **asked)]
+
+    assert ids() == items()
+    for field, value in (("namespace", "shop"), ("workload", "till"), ("cluster", "east")):
+        assert ids(f"--{field}", value) == items(**{field: value}) == ids("-q", f"{field}:{value}")
+        assert len(items(**{field: value})) == 1
+        assert ids(f"--{field}", "nowhere") == []
+
+
+def test_a_watched_list_is_shown_again_and_again(
+    called: Client, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        called.send(*both(20 + len(pauses), "/users/3"))
+        if len(pauses) == 3:
+            raise Enough
+
+    monkeypatch.setattr(command, "sleep", pause)
+    with pytest.raises(Enough):
+        spectap(called, "apis", "--watch", "7")
+    out, err = capsys.readouterr()
+    shown = [line.split()[1] for line in out.splitlines()]
+    assert shown == ["EXCHANGES", "2", "EXCHANGES", "3", "EXCHANGES", "4"]
+    assert (pauses, err) == ([7, 7, 7], "")
+
+
+def test_ctrl_c_ends_a_watched_list_with_one_line(called: Client) -> None:
+    words = [str(SPECTAP), "apis", "--watch", "--server", str(called.http.base_url)]
+    child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stdout.readline().startswith("NAME")
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate()
+    assert (child.returncode, err) == (130, "spectap apis: interrupted\n")
+
+
+def test_a_reader_that_has_enough_ends_a_list_quietly(called: Client) -> None:
+    ours, theirs = os.pipe()
+    os.close(ours)
+    words = [str(SPECTAP), "exchanges", "-o", "json", "--server", str(called.http.base_url)]
+    ended = subprocess.run(words, stdout=theirs, stderr=subprocess.PIPE, check=False)
+    os.close(theirs)
+    assert (ended.stderr, ended.returncode) == (b"", 141)
+
+
+def test_on_a_terminal_a_watched_list_is_no_longer_than_the_screen(
+    called: Client, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pause(_: float) -> None:
+        raise Enough
+
+    monkeypatch.setattr(command, "sleep", pause)
+    monkeypatch.setattr(output, "is_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("LINES", "3")
+    with pytest.raises(Enough):
+        spectap(called, "exchanges", "--watch")
+    out = capsys.readouterr().out
+    assert out.startswith("\x1b[H\x1b[2J")
+    assert out.count("\n") == 2
+    assert max(len(line) for line in re.sub("\x1b\\[[0-9;]*[HJm]", "", out).splitlines()) <= 40
 
 
 def test_nothing_found_is_said_beside_the_output(client: Client, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.wire import Process
 from server import cli
 from server.offline.lists import output
 from tests.e2e.needles import found_in
@@ -15,7 +16,7 @@ from tests.server.offline.test_matching_canary import NEEDLES, traffic
 from tests.server.records import both
 from tests.server.running import Client
 
-LISTS = ("apis",)
+LISTS = ("apis", "operations", "deviations", "consumers", "exchanges")
 
 
 @pytest.fixture
@@ -56,10 +57,11 @@ def test_no_control_character_of_the_traffic_reaches_the_output(
     client.http.post(
         "/api/v1/specs", params={"host": "shop.local:8080"}, content=spec("GET /users/{id}")
     ).raise_for_status()
-    client.send(*both(0, f"/{HOSTILE}", host=HOSTILE.encode()))
+    program = Process(100, HOSTILE, "boot-1", 5, f"/usr/bin/{HOSTILE}")
+    client.send(*both(0, f"/{HOSTILE}", process=program), *both(1, f"/{HOSTILE}", host=HOSTILE.encode()))
     assert cli.main([name, "-o", format, "--server", str(client.http.base_url)]) == 0
     out, err = capsys.readouterr()
-    assert out
+    assert "31m" in out  # what is left of it
     assert not COMMANDS.search(out + err)
 
 

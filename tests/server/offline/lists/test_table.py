@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 from server.offline.lists.columns import GREEN, by_status
 from server.offline.lists.table import GAP, SAMPLE, Heading, fitted, shortened, width, write_table
 
-HEADINGS = [Heading("time"), Heading("status", colour=by_status), Heading("path", shrinks=True)]
+HEADINGS = [
+    Heading("time"),
+    Heading("status", key=True, colour=by_status),
+    Heading("path", shrinks=True, key=True),
+]
 ROW = ["2026-11-23T12:00:00Z", "200", "/orders/of/a/long/name"]
 
 
@@ -28,18 +32,34 @@ def test_without_a_terminal_nothing_is_cut() -> None:
     ]
 
 
-def test_on_40_columns_the_widest_is_cut_and_no_line_is_longer() -> None:
-    assert written([ROW], 40) == [
-        "TIME                  STATUS  PATH",
-        "2026-11-23T12:00:00Z  200     /orders/o…",
-    ]
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [
+        (50, "2026-11-23T12:00:00Z  200     /orders/of/a/long/n…"),
+        (40, "200     /orders/of/a/long/name"),
+        (20, "200     /orders/of/…"),
+        (8, "200"),
+        (2, "2…"),
+    ],
+)
+def test_on_a_narrow_terminal_texts_are_cut_and_then_columns_left_out_keys_last(
+    columns: int, shown: str
+) -> None:
+    assert written([ROW], columns)[1] == shown
 
 
-@given(st.lists(st.integers(1, 60), min_size=3, max_size=3), st.integers(1, 80))
-def test_what_fits_is_never_wider_than_the_terminal(widths: list[int], columns: int) -> None:
-    found = fitted(widths, [False, True, True], columns)
+@given(
+    st.lists(st.integers(1, 60), min_size=4, max_size=4),
+    st.lists(st.tuples(st.booleans(), st.booleans()), min_size=4, max_size=4),
+    st.integers(1, 80),
+)
+def test_what_fits_is_never_wider_than_the_terminal(
+    widths: list[int], how: list[tuple[bool, bool]], columns: int
+) -> None:
+    headings = [Heading("x", shrinks, key) for shrinks, key in how]
+    found = fitted({**dict(enumerate(widths))}, headings, columns)
     assert found
-    assert sum(found) + len(GAP) * (len(found) - 1) <= columns
+    assert sum(found.values()) + len(GAP) * (len(found) - 1) <= columns
 
 
 @given(st.text(), st.integers(1, 20))
