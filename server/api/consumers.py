@@ -71,8 +71,8 @@ def get_stats(
     filters: CountedCalls,
     by: Annotated[PeriodName, Query(description="The length of a period.")] = PeriodName.HOUR,
 ) -> models.Stats:
-    """Calls over time, oldest first: of the last 24 hours, or from `since` on. Of calls older
-    than 30 days only the day is known.
+    """Calls over time by status, verdict and fault, oldest first: of the last 24 hours, or from `since` on.
+    Of calls older than 30 days only the day is known.
     """
     found = here.consumers.over_time(filters, Period[by.name])
     return models.Stats(items=[render.period(one) for one in found])

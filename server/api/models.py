@@ -169,7 +169,12 @@ class PeriodCalls(BaseModel):
     time: Time = Field(description="Its beginning.")
     statuses: dict[str, int] = Field(description='Calls by class, such as "2xx"; "none" had no response.')
     verdicts: dict[str, int] = Field(
-        description="Of exchanges that are stored, under the present specifications and decisions."
+        description="Of judged calls, under the present specifications. Decisions change those of calls that"
+        " are stored."
+    )
+    faults: dict[str, int] = Field(
+        description="Whose the difference is, of calls with one: `server`, `server-lax` or `caller`;"
+        " `unknown` of those that an earlier version judged."
     )
 
 

@@ -138,7 +138,9 @@ def consumer_operation(row: rows.ConsumerOperationRow) -> models.ConsumerOperati
 
 
 def period(one: PeriodCounts) -> models.PeriodCalls:
-    return models.PeriodCalls(time=time(one.time), statuses={**one.statuses}, verdicts={**one.verdicts})
+    return models.PeriodCalls(
+        time=time(one.time), statuses={**one.statuses}, verdicts={**one.verdicts}, faults={**one.faults}
+    )
 
 
 def _statuses(counts: Mapping[int | None, int]) -> dict[str, int]:

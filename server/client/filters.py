@@ -22,6 +22,8 @@ class CommonFilters(TypedDict, total=False):
     path: Values
     path_prefix: Values
     status: Values
+    verdict: Values
+    fault: Values
     kind: Values
     severity: Values
     consumer: Values
@@ -38,25 +40,23 @@ class SortedFilters(CommonFilters, total=False):
     sort: str
 
 
-class VerdictFilters(SortedFilters, total=False):
-    verdict: Values
-    fault: Values
+class DatedFilters(SortedFilters, total=False):
     new_since: str
 
 
-class ApisFilters(VerdictFilters, total=False):
+class ApisFilters(DatedFilters, total=False):
     specified: str
     external: str
 
 
-class OperationsFilters(VerdictFilters, total=False):
+class OperationsFilters(DatedFilters, total=False):
     """`state`: shadow, zombie or unused; default: all that were called."""
 
     deprecated: str
     state: str
 
 
-class DeviationsFilters(VerdictFilters, total=False):
+class DeviationsFilters(DatedFilters, total=False):
     state: Values
 
 
@@ -70,7 +70,7 @@ class CallsFilters(CommonFilters, total=False):
     deprecated: str
 
 
-class ExchangesFilters(VerdictFilters, total=False):
+class ExchangesFilters(DatedFilters, total=False):
     deprecated: str
     took: Values
 

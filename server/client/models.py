@@ -283,6 +283,7 @@ class PeriodCalls(Model, frozen=True):
     time: str
     statuses: dict[str, int]
     verdicts: dict[str, int]
+    faults: dict[str, int]
 
 
 class Stats(Model, frozen=True):

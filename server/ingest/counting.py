@@ -56,6 +56,7 @@ class Counting:
             time=min(times),
             bucket=None if exchange.duration is None else bucket_of(exchange.duration),
             verdict=verdict,
+            fault=exchange.fault,
             last=max(times),
             uncertain=is_uncertain(views),
             sub_operations=sub_operations(views),
@@ -84,7 +85,7 @@ class Counting:
         if exchange.counted is None:
             return
         if exchange.revision != self._catalogue.draft.revision(exchange.api):
-            self._unit.calls.add(replace(exchange.counted, verdict=None), -1)
+            self._unit.calls.add(replace(exchange.counted, verdict=None, fault=None), -1)
             return
         self._unit.calls.add(exchange.counted, -1)
         at = _occurrence(exchange, exchange.counted)

@@ -14,7 +14,7 @@ Without a specification they have no verdict.
 from __future__ import annotations
 
 from agent.wire import Body, Consumer, Record, Request, Timing
-from server.analysis.specs.kinds import Verdict
+from server.analysis.specs.kinds import Fault, Verdict
 from server.catalogue import Catalogue, Ruling
 from server.ingest.accept import Acceptor
 from server.store.rows import OperationKind
@@ -32,8 +32,10 @@ def settle_leftovers(unit: Unit, acceptor: Acceptor, api: int) -> None:
         return
     for one in unit.operations.leftovers(api):
         ruling = _ruling(catalogue, api, one)
-        unit.calls.judge(_operation(unit, api, one, ruling), _verdict(one, ruling), one.count)
-    unit.calls.flush()
+        verdict = _verdict(one, ruling)
+        fault = Fault.SERVER if verdict is Verdict.SHADOW else None  # as judging/fault.py says
+        unit.calls.judge(_operation(unit, api, one, ruling), verdict, fault, one.count)
+        unit.calls.flush()
 
 
 def _ruling(catalogue: Catalogue, api: int, one: Leftover) -> Ruling | None:

@@ -77,8 +77,8 @@ _ROWS = (
         choices=CLASSES,
         separated=True,
     ),
-    _one_of("verdict", "The verdict", [*Verdict], NOT_CONSUMERS),
-    _one_of("fault", "Whose the difference is", [*Fault], NOT_CONSUMERS),
+    _one_of("verdict", "The verdict", [*Verdict]),
+    _one_of("fault", "Whose the difference is", [*Fault]),
     _one_of("kind", "The kind of a deviation", [*Kind]),
     _one_of("severity", "The severity of a deviation", [*Severity]),
     _one_of(

@@ -31,11 +31,14 @@ class Period(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PeriodCounts:
-    """The calls of a period that began at a time (ns), by class of status; of stored exchanges by verdict."""
+    """The calls of a period that began at a time (ns), by class of status; the judged ones by verdict, and
+    those with a fault by fault.
+    """
 
     time: int
     statuses: Mapping[str, int]
     verdicts: Mapping[str, int]
+    faults: Mapping[str, int]
 
 
 class KnownConsumers:
@@ -96,17 +99,27 @@ class KnownConsumers:
             raise InvalidInput(f"at most {MAX_PERIODS} periods at once: give a later since, or by=day")
         whole = replace(filters, since=periods.start * length, until=periods.stop * length)
         with self._store.reading() as reader:
-            statuses = _by_period(reader.consumers.statuses_by_hour(whole), by)
-            verdicts = _by_period(reader.consumers.verdicts_by_hour(whole), by)
-        return [PeriodCounts(one * length, statuses.get(one, {}), verdicts.get(one, {})) for one in periods]
+            counted = reader.consumers.calls_by_hour(whole)
+        by_status, by_verdict, by_fault = (
+            _by_period(counted, by, what)
+            for what in (lambda one: one.status, lambda one: one.verdict, lambda one: one.fault)
+        )
+        return [
+            PeriodCounts(one * length, by_status.get(one, {}), by_verdict.get(one, {}), by_fault.get(one, {}))
+            for one in periods
+        ]
 
 
 def _operations(reader: Reader, one: ConsumerRow, filters: Filters) -> Iterator[ConsumerOperationRow]:
     return rows_of(lambda after: reader.consumers.operations(one.number, PAGE, after, filters))
 
 
-def _by_period(counts: Iterable[HourCount], by: Period) -> Mapping[int, Mapping[str, int]]:
+def _by_period(
+    counts: Iterable[HourCount], by: Period, what: Callable[[HourCount], str | None]
+) -> Mapping[int, Mapping[str, int]]:
     found: dict[int, Counter[str]] = {}
     for one in counts:
-        found.setdefault(one.hour // by.value, Counter())[one.what] += one.count
+        name = what(one)
+        if name is not None:
+            found.setdefault(one.hour // by.value, Counter())[name] += one.count
     return found

@@ -114,11 +114,8 @@ class ConsumersReader(Protocol):
     ) -> Listed[ConsumerOperationRow]:
         """The operations that a consumer calls, most called first."""
 
-    def statuses_by_hour(self, filters: Filters) -> Sequence[HourCount]:
-        """Calls by hour and class of status, such as "2xx", or "none"."""
-
-    def verdicts_by_hour(self, filters: Filters) -> Sequence[HourCount]:
-        """Stored exchanges by hour and verdict."""
+    def calls_by_hour(self, filters: Filters) -> Sequence[HourCount]:
+        """Calls by hour, class of status, verdict and fault; of older ones only the day is known."""
 
 
 class ExchangesReader(Protocol):

@@ -467,10 +467,14 @@ class Facets:
 
 @dataclass(frozen=True, slots=True)
 class HourCount:
-    """A count in an hour since the epoch."""
+    """Calls in an hour since the epoch with a class of status, such as "2xx" or "none", a verdict and a
+    fault.
+    """
 
     hour: int
-    what: str
+    status: str
+    verdict: str | None
+    fault: str | None
     count: int
 
 

@@ -119,7 +119,9 @@ class Consumers(Protocol):
 
 
 class CallTally(Protocol):
-    """Counts of calls, latency and verdicts. Verdicts are of the API's current specifications."""
+    """Counts of calls, also by verdict and fault, and of latency. Verdicts are of the API's current
+    specifications.
+    """
 
     def add(self, one: Contribution, sign: int = 1) -> None:
         """Adds an exchange's contribution; `sign` -1 subtracts it."""
@@ -128,10 +130,12 @@ class CallTally(Protocol):
         """Writes all changes since the last flush; counters at zero are removed."""
 
     def reset_verdicts(self, api: int) -> None:
-        """Removes an API's counts of verdicts: its specifications are about to change."""
+        """Counts an API's calls without verdicts: its specifications are about to change. Flush before."""
 
-    def judge(self, operation: int, verdict: str, count: int) -> None:
-        """Gives calls of an operation that are no longer stored, and have no verdict, this one."""
+    def judge(self, operation: int, verdict: str, fault: str | None, count: int) -> None:
+        """Gives calls of an operation that are no longer stored, and have no verdict, this one. Flush
+        before.
+        """
 
 
 class CoverageTally(Protocol):

@@ -35,6 +35,7 @@ class Contribution:
     time: int
     bucket: int | None
     verdict: str | None
+    fault: str | None = None
     last: int = 0
     uncertain: bool = False
     sub_operations: tuple[SubOperation, ...] = ()

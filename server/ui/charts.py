@@ -79,7 +79,7 @@ def by_status(periods: Sequence[PeriodCounts]) -> Chart:
 
 
 def by_verdict(periods: Sequence[PeriodCounts]) -> Chart:
-    """Stored exchanges per hour by verdict."""
+    """Judged calls per hour by verdict."""
     return stacked(((_hour(one), one.verdicts) for one in periods), VERDICTS)
 
 

@@ -17,8 +17,8 @@ QUERIES = {
         JOIN apis ON apis.number = operations.api WHERE count <> 0""",
     "uncertain": f"""SELECT {AT}, uncertain FROM operations
         JOIN apis ON apis.number = operations.api WHERE uncertain <> 0""",
-    "calls": f"SELECT {AT}, hour, consumers.kind, consumers.name, status, calls.count FROM calls"
-    f" {OF_OPERATION} {OF_CONSUMER}",
+    "calls": f"SELECT {AT}, hour, consumers.kind, consumers.name, status, sum(calls.count) FROM calls"
+    f" {OF_OPERATION} {OF_CONSUMER} GROUP BY operation, hour, consumer, status",
     "latency": f"SELECT {AT}, day, bucket, latency.count FROM latency {OF_OPERATION}",
     "verdicts": f"SELECT {AT}, verdict, verdicts.count FROM verdicts {OF_OPERATION}",
     "deviations": f"""SELECT {DEVIATION}, consumers.kind, consumers.name, count FROM deviation_calls

@@ -1,7 +1,7 @@
 """A stand-in for the specification engine, small enough to understand at a glance.
 
 A document is JSON: {"title", "version", "base_paths", "servers", "operations": {"GET /users/{id}": {
-"deprecated", "statuses"}}}. A status that is not listed is a deviation.
+"deprecated", "statuses"}}}. A status that is not listed is a deviation, and the server's fault.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from agent.wire import Record
 from server.analysis.json import Json
 from server.analysis.specs.deviation import Deviation
 from server.analysis.specs.judging.json_reading import JsonBodies
-from server.analysis.specs.kinds import Kind, Verdict, Where
+from server.analysis.specs.kinds import Fault, Kind, Verdict, Where
 from server.analysis.specs.model import Judgement, Operation, SpecError
 from server.analysis.specs.schemas.convert import SchemaDirection
 from server.analysis.specs.schemas.validators import Parts
@@ -67,7 +67,7 @@ class StandIn:
             if method == record.request.method and re.fullmatch(shape, record.request.path):
                 return self._found(key, said, record)
         unknown = Deviation.at(Kind.UNKNOWN_PATH, Where.PATH, "", "the specification has no such path")
-        return Judgement(None, False, Verdict.SHADOW, None, (unknown,))
+        return Judgement(None, False, Verdict.SHADOW, None, (unknown,), fault=Fault.SERVER)
 
     def _found(self, key: str, said: Mapping[str, Any], record: Record) -> Judgement:
         deprecated = bool(said.get("deprecated"))
@@ -76,7 +76,7 @@ class StandIn:
         if record.response.status not in said.get("statuses", [200]):
             status = str(record.response.status)
             wrong = Deviation.at(Kind.UNKNOWN_STATUS, Where.STATUS, status, "not among the statuses")
-            return Judgement(key, deprecated, Verdict.DEVIATING, None, (wrong,))
+            return Judgement(key, deprecated, Verdict.DEVIATING, None, (wrong,), fault=Fault.SERVER)
         return Judgement(key, deprecated, Verdict.ZOMBIE if deprecated else Verdict.CONFORMING, None, ())
 
 

@@ -418,3 +418,32 @@ def m028_unknown_faults(db: Database) -> None:
     db.conn.execute(
         "UPDATE exchanges SET fault = 'unknown' WHERE fault IS NULL AND verdict IN ('deviating', 'shadow')"
     )
+
+
+@migrations()
+def m029_judged_calls(db: Database) -> None:
+    """Counts of calls also by verdict and fault; '' is none. Verdicts are those of the stored exchanges: of
+    other calls only the sums in `verdicts` are known.
+    """
+    execute = db.conn.execute
+    execute("ALTER TABLE calls RENAME TO calls_unjudged")
+    execute(
+        """CREATE TABLE calls (
+        operation INTEGER NOT NULL, hour INTEGER NOT NULL, consumer INTEGER NOT NULL, status INTEGER NOT NULL,
+        verdict TEXT NOT NULL, fault TEXT NOT NULL, count INTEGER NOT NULL,
+        PRIMARY KEY (operation, hour, consumer, status, verdict, fault)) WITHOUT ROWID"""
+    )
+    execute(
+        """INSERT INTO calls SELECT operation, time / 3600000000000 AS hour, consumer, status, verdict,
+        coalesce(fault, ''), count(*) FROM exchanges JOIN apis ON apis.number = api
+        JOIN calls_unjudged USING (operation, consumer, status)
+        WHERE verdict IS NOT NULL AND apis.revision IN (exchanges.revision, ~exchanges.revision)
+        AND calls_unjudged.hour = time / 3600000000000 GROUP BY 1, 2, 3, 4, 5, 6"""
+    )
+    execute(
+        """INSERT INTO calls SELECT operation, hour, consumer, status, '', '', count - coalesce(judged, 0)
+        FROM calls_unjudged LEFT JOIN (SELECT operation, hour, consumer, status, sum(count) AS judged
+            FROM calls GROUP BY 1, 2, 3, 4) USING (operation, hour, consumer, status)
+        WHERE count > coalesce(judged, 0)"""
+    )
+    execute("DROP TABLE calls_unjudged")

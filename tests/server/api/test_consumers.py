@@ -8,6 +8,7 @@ from server.query.sorting import SORTS
 from tests.server.engine import spec
 from tests.server.records import NOON, record
 from tests.server.running import Client
+from tests.server.sql import drop_oldest
 
 HOUR_NS = 3_600_000_000_000
 TILL = Endpoint("10.1.0.9", 40000, 7, pod="till-1", namespace="front", workload="till")
@@ -69,6 +70,8 @@ def test_what_a_consumer_calls_is_listed_by_status(shop: Client) -> None:
 @pytest.mark.parametrize(
     ("query", "names"),
     [
+        ("verdict:conforming", {"other": 1, "front/till": 1}),
+        ("verdict:shadow fault:server", {"front/till": 1}),
         ("deprecated:yes", {"front/till": 2}),
         ("status:5xx", {"other": 1}),
         ("path:/users/*", {"other": 2, "front/till": 1}),
@@ -99,6 +102,10 @@ def test_calls_over_time_are_by_class_of_status_and_by_verdict(shop: Client) -> 
         listed[one["verdict"]] = listed.get(one["verdict"], 0) + 1
     assert day["verdicts"] == listed
     assert set(listed) >= {"conforming", "shadow"}
+    faults = [one["fault"] for one in shop.items("/exchanges") if one["fault"]]
+    assert day["faults"] == {one: faults.count(one) for one in faults}
+    drop_oldest(shop.core.store, 6)
+    assert shop.get("/stats", by="day", **asked)["items"] == [day]
     (some,) = shop.get("/stats", by="day", q="consumer:front/till deprecated:yes", **asked)["items"]
     assert some["statuses"] == {"2xx": 1, "4xx": 1}
     assert sum(some["verdicts"].values()) == 2

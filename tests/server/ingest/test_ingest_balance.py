@@ -7,6 +7,7 @@ import random
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,13 +19,14 @@ from server.analysis.coverage.counts import callers
 from server.ingest.accept import Acceptor
 from server.ingest.decode import Delivery
 from server.ingest.holding import BACKLOG_S
+from server.ingest.leftovers import settle_leftovers
 from server.services.attaching import AttachTarget, attach
 from server.store.sqlite.store import SqliteStore
 from server.store.unit import Unit
 from server.store.values import Upload
 from tests.server.engine import load, spec
 from tests.server.records import NETNS, NOON, record
-from tests.server.sql import database
+from tests.server.sql import database, drop_oldest
 
 T = TypeVar("T")
 Counts = Counter[tuple[object, ...]]
@@ -38,7 +40,7 @@ def counted(db: sqlite3.Connection) -> dict[str, Counts]:
 
     return {
         "operations": of("SELECT number, count FROM operations WHERE count <> 0"),
-        "calls": of("SELECT operation, hour, consumer, status, count FROM calls"),
+        "calls": of("SELECT operation, hour, consumer, status, verdict, fault, count FROM calls"),
         "latency": of("SELECT operation, bucket, sum(count) FROM latency GROUP BY 1, 2"),
         "verdicts": of("SELECT operation, verdict, count FROM verdicts"),
         "sub_operations": of("SELECT operation, protocol, kind, name, outcome, count FROM sub_operations"),
@@ -59,14 +61,15 @@ def expected(db: sqlite3.Connection) -> dict[str, Counts]:
     """
     found: dict[str, Counts] = {name: Counter() for name in counted(db)}
     cursor = db.execute(
-        """SELECT exchanges.*, exchanges.revision = apis.revision AS current FROM exchanges
-        JOIN apis ON apis.number = api"""
+        """SELECT exchanges.*, apis.revision IN (exchanges.revision, ~exchanges.revision) AS current
+        FROM exchanges JOIN apis ON apis.number = api"""
     )
     cursor.row_factory = sqlite3.Row
     for row in cursor:
-        operation = row["operation"]
+        operation, hour = row["operation"], row["time"] // 3_600_000_000_000
+        judged = (row["verdict"] or "", row["fault"] or "") if row["current"] else ("", "")
         found["operations"][(operation,)] += 1
-        found["calls"][operation, row["time"] // 3_600_000_000_000, row["consumer"], row["status"]] += 1
+        found["calls"][operation, hour, row["consumer"], row["status"], *judged] += 1
         if row["bucket"] is not None:
             found["latency"][operation, row["bucket"]] += 1
         if row["verdict"] is not None and row["current"]:
@@ -165,15 +168,16 @@ class Bench:
         assert self.do(lambda unit: counted(db)) == self.do(lambda unit: expected(db))
 
 
-@pytest.mark.parametrize("seed", range(25))
-def test_counters_equal_the_exchanges_whatever_comes_in_whatever_order(tmp_path: Path, seed: int) -> None:
-    chance = random.Random(seed)
-    views, bench = traffic(chance), Bench(tmp_path)
-    specs = [
-        (spec("GET /users/{id}", "!GET /old"), "127.0.0.1:8080"),
-        (spec("GET /users/{id}", "GET /admin"), "127.0.0.1:8081"),
-        (spec("GET /x"), "shop.local:8080"),
-    ]
+SPECS = (
+    (spec("GET /users/{id}", "!GET /old"), "127.0.0.1:8080"),
+    (spec("GET /users/{id}", "GET /admin"), "127.0.0.1:8081"),
+    (spec("GET /x"), "shop.local:8080"),
+)
+
+
+def run(bench: Bench, chance: random.Random, check: Callable[[], None]) -> None:
+    """Delivers views and uploads specifications in any order, and checks after each step."""
+    views, specs = traffic(chance), [*SPECS]
     while views:
         count = chance.randrange(1, 15)
         bench.deliver(views[:count])
@@ -185,10 +189,69 @@ def test_counters_equal_the_exchanges_whatever_comes_in_whatever_order(tmp_path:
         bench.wait(chance.choice([0, 1, BACKLOG_S]))
         if chance.random() < 0.2:
             bench.restart()
-        bench.balance()
+        check()
     bench.wait(BACKLOG_S)
     for api in bench.stale:
         while bench.judge(api):
             pass
-    bench.balance()
+    check()
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_counters_equal_the_exchanges_whatever_comes_in_whatever_order(tmp_path: Path, seed: int) -> None:
+    bench = Bench(tmp_path)
+    run(bench, random.Random(seed), bench.balance)
+    bench.store.close()
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_no_call_or_verdict_is_lost_or_made_up_when_exchanges_are_dropped(tmp_path: Path, seed: int) -> None:
+    chance, bench = random.Random(seed), Bench(tmp_path)
+    db = database(bench.store)
+
+    def check() -> None:
+        before = bench.do(lambda unit: counted(db))
+        drop_oldest(bench.store, chance.randrange(4))
+        assert bench.do(lambda unit: counted(db)) == before
+        for api in bench.stale:
+            bench.do(partial(settle_leftovers, acceptor=bench.acceptor, api=api))
+        sums = bench.do(lambda unit: summed(db))
+        assert sums["calls"] == sums["operations"]
+        assert sums["judged"] == sums["verdicts"]
+
+    run(bench, chance, check)
+    waiting = (
+        "SELECT 1 FROM exchanges JOIN apis ON apis.number = api WHERE exchanges.revision <> apis.revision"
+    )
+    assert not bench.do(lambda unit: db.execute(waiting).fetchall())
+    unjudged = """SELECT count(*) FROM calls JOIN operations ON operations.number = operation
+        WHERE verdict = '' AND kind <> 'unseen' AND api IN (SELECT api FROM specs)"""
+    assert bench.do(lambda unit: db.execute(unjudged).fetchone()) == (0,)
+    bench.store.close()
+
+
+def summed(db: sqlite3.Connection) -> dict[str, Counts]:
+    """Calls and judged calls by operation, by each of the tables that have them."""
+    tables = counted(db)
+    calls, judged = Counts(), Counts()
+    for (operation, _, _, _, verdict, fault), count in tables["calls"].items():
+        assert count > 0
+        assert verdict or not fault
+        calls[operation,] += count
+        judged[operation, verdict] += count * bool(verdict)
+    return {**tables, "calls": calls, "judged": +judged}
+
+
+def test_calls_that_are_dropped_keep_their_hour_verdict_and_fault(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    run(bench, random.Random(7), lambda: None)
+    db = database(bench.store)
+    before = bench.do(lambda unit: expected(db))["calls"]
+    assert len({fault for *_, fault in before}) > 1
+    drop_oldest(bench.store, 1000)
+    bench.deliver([record(n, path="/users/1", port=50_000 + n) for n in range(9)])
+    bench.wait(BACKLOG_S)
+    after = bench.do(lambda unit: expected(db))["calls"]
+    assert after.total() == 9
+    assert bench.do(lambda unit: counted(db))["calls"] == before + after
     bench.store.close()

@@ -145,8 +145,7 @@ LISTED: dict[ListName, Callable[[Reader, Filters], object]] = {
     ListName.EXCHANGES: lambda reader, filters: reader.exchanges.listed(filters, 9, None),
     ListName.CONSUMERS: lambda reader, filters: (
         reader.consumers.listed(filters, 9, None),
-        reader.consumers.statuses_by_hour(filters),
-        reader.consumers.verdicts_by_hour(filters),
+        reader.consumers.calls_by_hour(filters),
     ),
 }
 TESTS = {

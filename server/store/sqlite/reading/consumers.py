@@ -10,13 +10,16 @@ from server.store.keys import id_of, number_in
 from server.store.parts import StoredPart
 from server.store.rows import ConsumerOperationRow, ConsumerRow, Cursor, HourCount, Listed
 from server.store.sqlite.reading.conditions import Conditions, status_of
-from server.store.sqlite.reading.field_tests import CONSUMERS, EXCHANGES
+from server.store.sqlite.reading.field_tests import CONSUMERS
 from server.store.sqlite.reading.ordering import SortKey, SortKeys, ordering
 from server.store.sqlite.reading.readable import NEWEST, SPARE, Readable, piece
 from server.store.values import HOUR_NS
 
 CALLS = """calls JOIN operations ON operations.number = calls.operation
     JOIN consumers ON consumers.number = calls.consumer"""
+CALLS_OF_OPERATIONS = """operations CROSS JOIN calls ON calls.operation = operations.number
+    JOIN consumers ON consumers.number = calls.consumer"""
+"""The same, read by operation and hour: not the calls of all time."""
 KEYS: SortKeys[ConsumerRow] = {
     "calls": SortKey("calls", lambda one: one.calls),
     "deprecated_calls": SortKey("deprecated_calls", lambda one: one.deprecated_calls),
@@ -24,7 +27,6 @@ KEYS: SortKeys[ConsumerRow] = {
     "last_seen": SortKey("last", lambda one: one.last_seen // HOUR_NS),
     "first_seen": SortKey("first", lambda one: one.first_seen // HOUR_NS),
 }
-CLASS = "iif(status = 0, 'none', (status / 100) || 'xx')"
 
 
 class SqliteConsumersReader:
@@ -77,27 +79,17 @@ class SqliteConsumersReader:
         )
         return {status_of(status): count for status, count in rows}
 
-    def statuses_by_hour(self, filters: Filters) -> Sequence[HourCount]:
+    def calls_by_hour(self, filters: Filters) -> Sequence[HourCount]:
         where = self._where(filters)
         rows = self._db.execute(
-            f"SELECT hour, {CLASS}, sum(calls.count) FROM {CALLS} WHERE {where} GROUP BY 1, 2 ORDER BY 1, 2",
+            f"""SELECT hour, status / 100, verdict, fault, sum(calls.count)
+            FROM {CALLS_OF_OPERATIONS} WHERE {where} GROUP BY 1, 2, 3, 4""",
             where.values,
         )
-        return [HourCount(*row) for row in rows]
-
-    def verdicts_by_hour(self, filters: Filters) -> Sequence[HourCount]:
-        where = Conditions()
-        where.add("time >= ?", filters.since)
-        where.add("time < ?", filters.until)
-        where.add_fields(self._db, filters, EXCHANGES)
-        rows = self._db.execute(
-            f"""SELECT time / {HOUR_NS}, verdict, count(*) FROM exchanges
-            JOIN operations ON operations.number = exchanges.operation
-            JOIN consumers ON consumers.number = exchanges.consumer
-            WHERE verdict IS NOT NULL AND {where} GROUP BY 1, 2 ORDER BY 1, 2""",
-            where.values,
-        )
-        return [HourCount(*row) for row in rows]
+        return [
+            HourCount(hour, f"{status}xx" if status else "none", verdict or None, fault or None, count)
+            for hour, status, verdict, fault, count in rows
+        ]
 
     def _where(self, filters: Filters) -> Conditions:
         """Counts are by hour: those of the hours in which the times lie are included."""

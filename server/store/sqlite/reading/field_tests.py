@@ -91,8 +91,6 @@ def _stored(api: str, column: str) -> FieldTest:
     return test
 
 
-_OF_NO_CONSUMER = frozenset({FilterField.VERDICT, FilterField.FAULT})
-
 OPERATIONS: FieldTests = {
     FilterField.API: _apis("operations.api"),
     FilterField.HOST: tested(f"operations.api {AT_HOSTS}"),
@@ -123,8 +121,10 @@ _DEVIATING = """calls.consumer IN (SELECT consumer FROM deviation_calls
     JOIN deviations ON deviations.number = deviation WHERE {})"""
 
 CONSUMERS: FieldTests = {
-    **{field: test for field, test in OPERATIONS.items() if field not in _OF_NO_CONSUMER},
+    **OPERATIONS,
     FilterField.STATUS: tested("calls.status {}"),
+    FilterField.VERDICT: tested("calls.verdict {}"),
+    FilterField.FAULT: tested("calls.fault {}"),
     FilterField.KIND: tested(_DEVIATING.format("deviations.kind {}")),
     FilterField.SEVERITY: translated(severity_pairs, tested(_DEVIATING.format(PAIR))),
     FilterField.CONSUMER: _consumers("calls.consumer"),

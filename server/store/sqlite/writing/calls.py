@@ -1,5 +1,8 @@
 """Counts of calls by hour, of latency by day, of verdicts and of sub-operations. All include uncertain
 exchanges, which an operation also counts apart.
+
+`calls` has each call once, with its verdict and fault under its API's current specifications, or '' for none.
+The sums of its verdicts are also in `verdicts`.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from collections.abc import Mapping
 from agent.wire import SubOperation
 from server.store.rows import SubOutcome
 from server.store.sqlite.writing.operations import KEYS
-from server.store.values import MAX_NAMES, MAX_OTHERS, OTHER_NAMES, Contribution
+from server.store.values import HOUR_NS, MAX_NAMES, MAX_OTHERS, OTHER_NAMES, Contribution
 
 SubKey = tuple[str, str, str]
 
@@ -33,7 +36,8 @@ class SqliteCallTally:
         self._seen: dict[int, tuple[int, int]] = {}
 
     def add(self, one: Contribution, sign: int = 1) -> None:
-        self._calls[one.operation, one.hour, one.consumer, one.status or 0] += sign
+        judged = (one.verdict or "", one.fault or "")
+        self._calls[one.operation, one.hour, one.consumer, one.status or 0, *judged] += sign
         self._totals[one.operation] += sign
         if one.uncertain:
             self._uncertain[one.operation] += sign
@@ -70,12 +74,30 @@ class SqliteCallTally:
         self.forget()
 
     def reset_verdicts(self, api: int) -> None:
+        of_api = "operation IN (SELECT number FROM operations WHERE api = ?)"
+        self._db.execute(f"DELETE FROM verdicts WHERE {of_api}", (api,))
         self._db.execute(
-            "DELETE FROM verdicts WHERE operation IN (SELECT number FROM operations WHERE api = ?)", (api,)
+            f"""INSERT INTO calls SELECT operation, hour, consumer, status, '', '', sum(count) FROM calls
+            WHERE verdict <> '' AND {of_api} GROUP BY operation, hour, consumer, status
+            ON CONFLICT DO UPDATE SET count = calls.count + excluded.count""",
+            (api,),
         )
+        self._db.execute(f"DELETE FROM calls WHERE verdict <> '' AND {of_api}", (api,))
 
-    def judge(self, operation: int, verdict: str, count: int) -> None:
+    def judge(self, operation: int, verdict: str, fault: str | None, count: int) -> None:
         self._verdicts[operation, verdict] += count
+        left = self._db.execute(
+            f"""SELECT hour, calls.consumer, calls.status, count - coalesce(stored, 0) AS left FROM calls
+            LEFT JOIN (SELECT time / {HOUR_NS} AS at, consumer, status, count(*) AS stored FROM exchanges
+                WHERE operation = ?1 AND verdict IS NULL GROUP BY 1, 2, 3) AS waiting
+            ON at = hour AND waiting.consumer = calls.consumer AND waiting.status = calls.status
+            WHERE operation = ?1 AND verdict = '' AND left > 0""",
+            (operation,),
+        )
+        for hour, consumer, status, number in left:
+            at = (operation, hour, consumer, status)
+            self._calls[*at, "", ""] -= number
+            self._calls[*at, verdict, fault or ""] += number
 
     def _named(
         self, operation: int, counts: Mapping[tuple[SubKey, int], int]

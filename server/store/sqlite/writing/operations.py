@@ -16,7 +16,7 @@ MAX_KEY = 600  # maximum length in characters
 OVERFLOW_KEY, UNSEEN_KEY = "(other)", "(request not seen)"
 
 KEYS = {
-    "calls": "hour, consumer, status",
+    "calls": "hour, consumer, status, verdict, fault",
     "latency": "day, bucket",
     "verdicts": "verdict",
     "sub_operations": "protocol, kind, name, outcome",

@@ -78,8 +78,9 @@ class SqliteRetention:
         past = f"""hour < ?1 AND hour % 24
             AND hour NOT IN (SELECT time / {HOUR_NS} FROM exchanges WHERE time < ?1 * {HOUR_NS})"""
         self._db.execute(
-            f"""INSERT INTO calls SELECT operation, hour / 24 * 24, consumer, status, sum(count) FROM calls
-            WHERE {past} GROUP BY operation, hour / 24, consumer, status
+            f"""INSERT INTO calls
+            SELECT operation, hour / 24 * 24, consumer, status, verdict, fault, sum(count) FROM calls
+            WHERE {past} GROUP BY operation, hour / 24, consumer, status, verdict, fault
             ON CONFLICT DO UPDATE SET count = count + excluded.count""",
             (before,),
         )

@@ -152,6 +152,7 @@ def _draft(row: sqlite3.Row, records: Sequence[Record]) -> ExchangeDraft:
             time,
             bucket,
             verdict,
+            fault,
             sub_operations=sub_operations(in_order(records)),
             uncertain=bool(uncertain),
         ),

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from agent.wire import Endpoint, Record
 from server.analysis.inventory import ApiKind, ConsumerKind
+from server.store.filters import Filters
 from server.store.rows import OperationKind
 from server.store.unit import Unit
 from server.store.values import WORKLOAD_PREFIX, Contribution, Leftover, Merge
@@ -263,7 +264,7 @@ def test_calls_without_a_verdict_that_are_not_stored_are_left_over(opened: OpenS
 
     def judge(unit: Unit) -> None:
         for one in left:
-            unit.calls.judge(one.number, "unjudged", one.count)
+            unit.calls.judge(one.number, "unjudged", None, one.count)
         unit.calls.flush()
 
     opened.do(judge)
@@ -272,6 +273,9 @@ def test_calls_without_a_verdict_that_are_not_stored_are_left_over(opened: OpenS
         "conforming": 1,
         "unjudged": 2,
     }
+    with opened.store.reading() as reader:
+        hours = reader.consumers.calls_by_hour(Filters(api=api))
+    assert {one.verdict: one.count for one in hours} == {"conforming": 3, "unjudged": 4, None: 5}
     opened.do(lambda unit: unit.calls.reset_verdicts(api))
     assert [one.verdicts for one in opened.operations(api)] == [{}] * 4
 

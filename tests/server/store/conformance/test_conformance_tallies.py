@@ -80,7 +80,8 @@ def _check_counts(
 
     def run(unit: Unit) -> None:
         for (_, status, hour, bucket, verdict), takes_back, flushes in steps:
-            one = Contribution(operation, consumer, status, NOON + hour * HOUR_NS, bucket, verdict)
+            fault = "server" if verdict == "shadow" else None
+            one = Contribution(operation, consumer, status, NOON + hour * HOUR_NS, bucket, verdict, fault)
             if takes_back and held:
                 unit.calls.add(held.pop(), -1)
             else:
@@ -91,6 +92,12 @@ def _check_counts(
         unit.calls.flush()
 
     opened.do(run)
+    with opened.store.reading() as reader:
+        hours = reader.consumers.calls_by_hour(Filters())
+    assert Counter({(one.hour, one.status, one.verdict, one.fault): one.count for one in hours}) == Counter(
+        (one.hour, "none" if one.status is None else f"{one.status // 100}xx", one.verdict, one.fault)
+        for one in held
+    )
     rows = opened.operations(api)
     assert [row.count for row in rows] == ([len(held)] if held else [])
     for row in rows:

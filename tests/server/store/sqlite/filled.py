@@ -53,8 +53,8 @@ def fill(folder: Path, exchanges: int) -> Path:
             (pack_record(record(0)),),
         )
         db.execute(
-            """INSERT INTO calls SELECT operation, time / 3600000000000, consumer, status, count(*)
-            FROM exchanges GROUP BY 1, 2, 3, 4"""
+            """INSERT INTO calls SELECT operation, time / 3600000000000, consumer, status, verdict,
+            coalesce(fault, ''), count(*) FROM exchanges GROUP BY 1, 2, 3, 4, 5, 6"""
         )
         db.execute("INSERT INTO verdicts SELECT operation, verdict, count(*) FROM exchanges GROUP BY 1, 2")
     return path
