@@ -42,7 +42,9 @@ def component_name(place: str) -> str:
 
 
 def under(place: str, *tokens: str | int) -> str:
-    return place + pointer(tokens)
+    for token in tokens:
+        place += "/" + (escape(token) if isinstance(token, str) else str(token))
+    return place
 
 
 def is_reference(node: Json) -> TypeGuard[JsonObject]:
@@ -60,19 +62,27 @@ class Pointers:
     def __init__(self, document: JsonObject) -> None:
         self.document = document
         self._found: dict[str, Json] = {}
+        self._last: tuple[str, Json] = "", document  # what held the last place: its neighbours come next
+        self._targets: dict[str, str] = {}  # by reference: most references are to few places
 
     def at(self, place: str, named_by: str) -> Json:
         """The value at `place`. Raises SpecError, at `named_by`."""
         if place in self._found:
             return self._found[place]
-        value: Json = self.document
-        for key in tokens_of(place):
+        parent, _, last = place.rpartition("/")
+        value, tokens = self._last[1], [unescape(last)]
+        if self._last[0] != parent or not place:
+            value, tokens = self.document, tokens_of(place)
+        within = value
+        for key in tokens:
+            within = value
             if isinstance(value, dict) and key in value:
                 value = value[key]
             elif isinstance(value, list) and key.isdecimal() and len(key) < 9 and int(key) < len(value):
                 value = value[int(key)]
             else:
                 raise SpecError(named_by, f"$ref to {place}, which is not in the document")
+        self._last = parent, within
         self._found[place] = value
         return value
 
@@ -95,12 +105,16 @@ class Pointers:
         """The canonical place of a `$ref`; only local ones are supported."""
         if not isinstance(reference, str):
             raise SpecError(named_by, "$ref is not a string")
+        known = self._targets.get(reference)
+        if known is not None:
+            return known
         if not reference.startswith("#"):
             raise SpecError(named_by, "$ref to another file or URL; only local references (#/…) are read")
         place = unquote(reference[1:])
         if place and not place.startswith("/"):
             raise SpecError(named_by, "$ref is not a JSON pointer (#/…)")
-        return pointer(tokens_of(place))
+        self._targets[reference] = target = pointer(tokens_of(place))
+        return target
 
     def resolved(self, place: str, node: Json) -> tuple[str, JsonObject]:
         """The object from `resolve`. Raises SpecError if it is none."""

@@ -8,7 +8,7 @@ cannot fail. Patterns run on a linear-time engine; unsupported ones
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeGuard
 
 from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
@@ -122,6 +122,7 @@ class SchemaSurvey:
         self.words: set[str] = set()  # names of fields, and values of discriminators
         self.broken: dict[str, SpecError] = {}  # by the schema's place
         self._seen: set[str] = set()
+        self._sound: set[str] = set()  # targets of references that end at a schema
         self._patterns: dict[str, bool] = {}
 
     @property
@@ -160,13 +161,16 @@ class SchemaSurvey:
         if "$ref" in node:
             at = under(place, "$ref")
             target = self.pointers.target(node["$ref"], at)
-            self.words.add(component_name(target))
             yield target, at
-            self.pointers.resolve(place, node)  # refuses circular references
-            if not self.is_31:
+            if target not in self._sound:
+                self.pointers.resolve(place, node)  # refuses circular references
+                self._sound.add(target)
+                self.words.add(component_name(target))
+            if not self.is_31 or len(node) == 1:
                 return
-        for keyword, (holds, reason) in _CHECKS.items():
-            if keyword in node and self._reads(keyword) and not holds(node[keyword]):
+        for keyword in self._among(_CHECKS, node):
+            holds, reason = _CHECKS[keyword]
+            if not holds(node[keyword]):
                 raise SpecError(under(place, keyword), reason)
         if node.get("readOnly") is True or node.get("writeOnly") is True:
             self.has_directions = True
@@ -184,20 +188,22 @@ class SchemaSurvey:
         return self.is_31 or keyword not in ONLY_31
 
     def _below(self, node: JsonObject, place: str) -> Iterator[str]:
-        for keyword in filter(self._reads, LISTS):
+        for keyword in self._among(LISTS, node):
             at = under(place, keyword)
-            for i, _ in enumerate(sequence(node.get(keyword, []), at)):
+            for i, _ in enumerate(sequence(node[keyword], at)):
                 yield under(at, i)
-        for keyword in filter(self._reads, MAPS):
+        for keyword in self._among(MAPS, node):
             at = under(place, keyword)
-            for name in mapping(node.get(keyword, {}), at):
+            for name in mapping(node[keyword], at):
                 self.words.add(name)
                 if keyword == "patternProperties":
                     self._pattern(name, under(at, name))
                 yield under(at, name)
-        for keyword in filter(self._reads, SINGLES):
-            if keyword in node:
-                yield under(place, keyword)
+        for keyword in self._among(SINGLES, node):
+            yield under(place, keyword)
+
+    def _among(self, keywords: Iterable[str], node: JsonObject) -> list[str]:
+        return [keyword for keyword in keywords if keyword in node and self._reads(keyword)]
 
     def _discriminator(self, node: JsonObject, place: str) -> Iterator[tuple[str, str]]:
         if "discriminator" not in node:
