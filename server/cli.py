@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -24,6 +25,7 @@ USAGE = 64  # EX_USAGE of sysexits.h
 ERROR = 1
 INTERRUPTED, BROKEN_PIPE = 130, 141  # the shell's statuses of programs that SIGINT and SIGPIPE ended
 
+TAKE_MINUS = frozenset({"-q", "--query", "--sort"})
 COMMANDS = {
     "up": "server.up",
     "server": "server.cli",
@@ -41,6 +43,7 @@ COMMANDS = {
     "operations": "server.offline.lists.operations",
     "rebuild": "server.offline.rebuilding",
     "specs": "server.offline.specifications",
+    "tail": "server.offline.tailing",
     "tokens": "server.offline.tokens",
     "try": "server.offline.trying",
 }
@@ -50,7 +53,14 @@ Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 class Paragraphs(argparse.HelpFormatter):
-    """Keeps lines that are indented, such as examples, and fills the paragraphs between them."""
+    """Keeps lines that are indented, such as examples, and fills the paragraphs between them. Each
+    command has its help beside it.
+    """
+
+    def add_argument(self, action: argparse.Action) -> None:
+        super().add_argument(action)
+        if isinstance(action, argparse._SubParsersAction):  # whose own indent argparse forgets
+            self._action_max_length += self._indent_increment
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         fill = super()._fill_text
@@ -99,11 +109,24 @@ def _run(given: Sequence[str], name: str) -> int:
     for one in [name] if name else COMMANDS:
         import_module(COMMANDS[one]).add_parser(subparsers)
     try:
-        parsed = parser.parse_args(given)
+        parsed = parser.parse_args(_joined(given))
     finally:
         sys.stdout.flush()  # what --help printed
     run: Callable[[argparse.Namespace], int] = parsed.run
     return run(parsed)
+
+
+def _joined(given: Sequence[str]) -> list[str]:
+    """The same arguments, each of TAKE_MINUS joined to a value such as -status:5xx, which argparse would take
+    for an option.
+    """
+    found: list[str] = []
+    for one in given:
+        if found and found[-1] in TAKE_MINUS and re.match(r"-[^-].", one):
+            found[-1] += f"={one}" if found[-1].startswith("--") else one
+        else:
+            found.append(one)
+    return found
 
 
 def _fail(name: str, message: str, status: int) -> int:

@@ -26,7 +26,19 @@ MAINS: dict[str, Callable[[list[str]], int]] = {
 COMMANDS = {
     "spectap": (
         *("up", "server", "agents", "apis", "consumers", "coverage", "deviations", "exchanges"),
-        *("export", "import", "ledger", "match", "mcp", "operations", "rebuild", "specs", "tokens", "try"),
+        *(
+            "export",
+            "import",
+            "ledger",
+            "match",
+            "mcp",
+            "operations",
+            "rebuild",
+            "specs",
+            "tail",
+            "tokens",
+            "try",
+        ),
     ),
     "spectap-agent": ("run", "record", "read", "replay", "doctor"),
 }

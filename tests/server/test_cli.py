@@ -90,6 +90,12 @@ def test_a_command_imports_no_other() -> None:
     assert not {"server.offline.matching", "server.analysis.specs.specification", "fastapi"} & {*imported}
 
 
+def test_a_query_or_an_order_may_begin_with_a_minus() -> None:
+    given = "apis -q -status:5xx --query -a:b --sort -count -q --server -q -o json"
+    joined = "apis -q-status:5xx --query=-a:b --sort=-count -q --server -q -o json"
+    assert server.cli._joined(given.split()) == joined.split()
+
+
 def test_every_command_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         server.cli.main(["--help"])

@@ -49,7 +49,7 @@ COMMAND: ListCommand[Api] = ListCommand(
     " calls deviate from their specification, are not described by it (shadow), or are deprecated (zombie).",
     examples=(
         "spectap apis --server http://127.0.0.1:8080",
-        "spectap apis --namespace shop --sort=-exchanges -o wide",
+        "spectap apis --namespace shop --sort -exchanges -o wide",
         "spectap apis -q 'specified:no since:1d' -o json",
     ),
 )

@@ -57,7 +57,7 @@ class ListCommand(Generic[T]):
         option = parser.add_argument
         option("-n", "--limit", type=values.number(1, 10**9), metavar="N", help="at most so many (all)")
         known = ", ".join(self.sorted_by)
-        option("--sort", metavar="KEY", help=f"{known}; --sort=-KEY from the highest")
+        option("--sort", metavar="KEY", help=f"{known}; -KEY from the highest")
         add_filters(parser, self.filters, self.shown)
         parser.set_defaults(run=self.run)
         return parser

@@ -42,7 +42,7 @@ COMMAND: ListCommand[ConsumerCalls] = ListCommand(
     examples=(
         "spectap consumers --server http://127.0.0.1:8080",
         "spectap consumers --api orders* --deprecated yes -o csv",
-        "spectap consumers -q 'status:5xx since:1d' --sort=-calls",
+        "spectap consumers -q 'status:5xx since:1d' --sort -calls",
     ),
 )
 

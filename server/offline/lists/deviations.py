@@ -49,7 +49,7 @@ COMMAND: ListCommand[StoredDeviation] = ListCommand(
     examples=(
         "spectap deviations --server http://127.0.0.1:8080",
         "spectap deviations --severity high --namespace shop --new-since 1d",
-        "spectap deviations --state all --sort=-count -o csv",
+        "spectap deviations --state all --sort -count -o csv",
     ),
 )
 

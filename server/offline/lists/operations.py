@@ -51,7 +51,7 @@ COMMAND: ListCommand[Operation] = ListCommand(
     examples=(
         "spectap operations --server http://127.0.0.1:8080",
         "spectap operations --state zombie --workload checkout -o csv",
-        "spectap operations -q 'api:orders* method:POST' --sort=-last_seen",
+        "spectap operations -q 'api:orders* method:POST' --sort -last_seen",
     ),
 )
 
