@@ -65,14 +65,19 @@ class Ruling:
 
 @dataclass(frozen=True, slots=True)
 class ApiSpecs:
-    """The specifications of one API, oldest first, with their common outline."""
+    """The specifications of one API, oldest first, with their common outline and the operations of all."""
 
     specifications: tuple[Loaded, ...]
     outline: Outline
+    operations: Mapping[str, Operation]
 
     @classmethod
     def of(cls, specifications: tuple[Loaded, ...]) -> ApiSpecs:
-        return cls(specifications, Outline([one.specification for one in specifications]))
+        outline = Outline([one.specification for one in specifications])
+        if len(specifications) == 1:
+            return cls(specifications, outline, specifications[0].operations)
+        operations = {key: one for each in specifications for key, one in each.operations.items()}
+        return cls(specifications, outline, operations)
 
 
 NO_SPECS = ApiSpecs.of(())
@@ -95,6 +100,10 @@ class Catalogue:
     def of_api(self, api: int) -> tuple[Loaded, ...]:
         """The specifications of an API (its number), oldest first."""
         return self.apis.get(api, NO_SPECS).specifications
+
+    def operations(self, api: int) -> Mapping[str, Operation]:
+        """The operations that an API's specifications describe, by key, in the documents' order."""
+        return self.apis.get(api, NO_SPECS).operations
 
     def outline(self, api: int) -> Outline:
         """The outline of an API's specifications, for coverage."""

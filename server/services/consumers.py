@@ -13,13 +13,15 @@ from server.services.errors import InvalidInput, NotFound
 from server.services.narrowing import ANY, Cursor, Filters, rows_of
 from server.store.filters import FieldFilter, FilterField
 from server.store.reader import Reader
-from server.store.rows import ConsumerOperationRow, ConsumerRow, HourCount, Listed
+from server.store.rows import ConsumerOperationRow, ConsumerRow, Listed, PeriodCount
 from server.store.store import Store
 from server.store.values import DAY_NS, HOUR_NS
 
 MAX_PERIODS = 2_400  # of one answer: 100 days by hour
 SHOWN_HOURS = 24  # without a beginning
 PAGE = 500  # rows
+MAX_RECENT = 50_000  # exchanges of the last hour that are counted by minute
+MINUTE_NS = 60_000_000_000
 
 
 class Period(Enum):
@@ -39,6 +41,14 @@ class PeriodCounts:
     statuses: Mapping[str, int]
     verdicts: Mapping[str, int]
     faults: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RecentCalls:
+    """Calls by minute; if there were too many to count, those since a time (ns) only."""
+
+    minutes: Sequence[PeriodCounts]
+    since: int | None
 
 
 class KnownConsumers:
@@ -87,6 +97,13 @@ class KnownConsumers:
         """All calls of each of the last hours, with this one. Raises InvalidInput if these are too many."""
         return self.over_time(Filters(since=self._clock() - (count - 1) * HOUR_NS), Period.HOUR)
 
+    def last_hour(self) -> RecentCalls:
+        """The stored calls of each minute of the last hour, at most MAX_RECENT of them."""
+        periods = range(self._clock() // MINUTE_NS - 59, self._clock() // MINUTE_NS + 1)
+        with self._store.reading() as reader:
+            found = reader.exchanges.by_minute(periods.start * MINUTE_NS, MAX_RECENT)
+        return RecentCalls(_counted(found.counts, periods, MINUTE_NS), found.since)
+
     def over_time(self, filters: Filters, by: Period) -> Sequence[PeriodCounts]:
         """The calls of each period, oldest first, also of those without calls; of the last 24 hours if no
         beginning is given. Raises InvalidInput if these are too many.
@@ -99,27 +116,23 @@ class KnownConsumers:
             raise InvalidInput(f"at most {MAX_PERIODS} periods at once: give a later since, or by=day")
         whole = replace(filters, since=periods.start * length, until=periods.stop * length)
         with self._store.reading() as reader:
-            counted = reader.consumers.calls_by_hour(whole)
-        by_status, by_verdict, by_fault = (
-            _by_period(counted, by, what)
-            for what in (lambda one: one.status, lambda one: one.verdict, lambda one: one.fault)
-        )
-        return [
-            PeriodCounts(one * length, by_status.get(one, {}), by_verdict.get(one, {}), by_fault.get(one, {}))
-            for one in periods
-        ]
+            found = reader.consumers.calls_by_hour(whole)
+        return _counted(found, periods, length, by.value)
 
 
 def _operations(reader: Reader, one: ConsumerRow, filters: Filters) -> Iterator[ConsumerOperationRow]:
     return rows_of(lambda after: reader.consumers.operations(one.number, PAGE, after, filters))
 
 
-def _by_period(
-    counts: Iterable[HourCount], by: Period, what: Callable[[HourCount], str | None]
-) -> Mapping[int, Mapping[str, int]]:
-    found: dict[int, Counter[str]] = {}
+def _counted(
+    counts: Iterable[PeriodCount], periods: Sequence[int], length: int, each: int = 1
+) -> Sequence[PeriodCounts]:
+    """The counts by periods of this length (ns); each has so many of those that were counted."""
+    found = {one: (Counter[str](), Counter[str](), Counter[str]()) for one in periods}
     for one in counts:
-        name = what(one)
-        if name is not None:
-            found.setdefault(one.hour // by.value, Counter())[name] += one.count
-    return found
+        if (at := found.get(one.period // each)) is None:
+            continue
+        for counter, name in zip(at, (one.status, one.verdict, one.fault), strict=True):
+            if name is not None:
+                counter[name] += one.count
+    return [PeriodCounts(one * length, *found[one]) for one in periods]

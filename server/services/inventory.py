@@ -107,8 +107,7 @@ class Inventory:
     def _unused(self, reader: Reader, apis: Iterable[int]) -> Iterator[UnusedOperation]:
         for api in apis:
             called = reader.inventory.called(api)
-            specifications = self._catalogue.published.of_api(api)
-            known = {key: one for each in specifications for key, one in each.operations.items()}
+            known = self._catalogue.published.operations(api)
             yield from (UnusedOperation(id_of(api), one) for key, one in known.items() if key not in called)
 
 

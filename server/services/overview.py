@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from server.analysis.specs.excerpts import Excerpt, of_operation
 from server.analysis.specs.kinds import Kind, Severity, Verdict, Where, severity_of
+from server.catalogue import Catalogue
 from server.ingest.catalogue_editor import CatalogueEditor
 from server.services.errors import NotFound, UnknownApi
 from server.services.narrowing import Cursor, Filters, number_of
@@ -110,15 +111,11 @@ class Overview:
     def estate(self) -> Estate:
         """All APIs together."""
         catalogue, new_since = self._catalogue.published, self._clock() - NEW_NS
-        keys = {
-            api: {key for one in specs.specifications for key in one.operations}
-            for api, specs in catalogue.apis.items()
-        }
         with self._store.reading() as reader:
             heard = reader.fleet.agents(1, None).rows
             return Estate(
                 counts=reader.estate.counts(),
-                described=_described(reader, keys),
+                described=_described(reader, catalogue),
                 severe=_severe(reader.estate.deviation_counts()),
                 newcomers=reader.estate.newcomers(new_since, SHORT),
                 new_since=new_since,
@@ -172,10 +169,13 @@ class Overview:
             )
 
 
-def _described(reader: Reader, keys: Mapping[int, set[str]]) -> Described:
-    """`keys` are those of the operations that each API's specifications describe."""
-    called = sum(len(known.intersection(reader.inventory.called(api))) for api, known in keys.items())
-    return Described(sum(map(len, keys.values())), called)
+def _described(reader: Reader, catalogue: Catalogue) -> Described:
+    called = sum(
+        key in specs.operations
+        for api, specs in catalogue.apis.items()
+        for key in reader.inventory.called(api)
+    )
+    return Described(sum(len(specs.operations) for specs in catalogue.apis.values()), called)
 
 
 def _severe(counts: Sequence[DeviationCount]) -> int:

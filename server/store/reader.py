@@ -23,14 +23,15 @@ from server.store.rows import (
     ExchangeRow,
     FacetField,
     Facets,
-    HourCount,
     KnownDeviation,
     Learnable,
     Ledgers,
     Listed,
+    MinuteCounts,
     Newcomers,
     OperationRow,
     PartCount,
+    PeriodCount,
     Proposal,
     Publication,
     RebuiltDecision,
@@ -114,7 +115,7 @@ class ConsumersReader(Protocol):
     ) -> Listed[ConsumerOperationRow]:
         """The operations that a consumer calls, most called first."""
 
-    def calls_by_hour(self, filters: Filters) -> Sequence[HourCount]:
+    def calls_by_hour(self, filters: Filters) -> Sequence[PeriodCount]:
         """Calls by hour, class of status, verdict and fault; of older ones only the day is known."""
 
 
@@ -126,6 +127,9 @@ class ExchangesReader(Protocol):
 
     def facets(self, filters: Filters, fields: Sequence[FacetField], most: int) -> Facets:
         """The values of some fields in the newest `most` exchanges."""
+
+    def by_minute(self, since: int, most: int) -> MinuteCounts:
+        """The newest `most` exchanges since a time (ns)."""
 
     def one(self, id: str) -> ExchangeRow | None:
         """By the id of any of its views."""

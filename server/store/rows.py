@@ -466,16 +466,24 @@ class Facets:
 
 
 @dataclass(frozen=True, slots=True)
-class HourCount:
-    """Calls in an hour since the epoch with a class of status, such as "2xx" or "none", a verdict and a
-    fault.
+class PeriodCount:
+    """Calls in an hour or minute (counted from the epoch) with a class of status, such as "2xx" or "none", a
+    verdict and a fault.
     """
 
-    hour: int
+    period: int
     status: str
     verdict: str | None
     fault: str | None
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class MinuteCounts:
+    """Stored exchanges by minute; if these are not all, the time (ns) of the oldest of them."""
+
+    counts: Sequence[PeriodCount]
+    since: int | None
 
 
 @dataclass(frozen=True, slots=True)

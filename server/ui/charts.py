@@ -74,17 +74,17 @@ def _parts(counts: Mapping[str, int], top: int) -> Sequence[ChartPart]:
 
 
 def by_status(periods: Sequence[PeriodCounts]) -> Chart:
-    """Calls per hour by class of status; "none" is without a response."""
-    return stacked(((_hour(one), one.statuses) for one in periods), STATUSES)
+    """Calls by class of status; "none" is without a response."""
+    return stacked(((_when(one), one.statuses) for one in periods), STATUSES)
 
 
 def by_verdict(periods: Sequence[PeriodCounts]) -> Chart:
-    """Judged calls per hour by verdict."""
-    return stacked(((_hour(one), one.verdicts) for one in periods), VERDICTS)
+    """Judged calls by verdict."""
+    return stacked(((_when(one), one.verdicts) for one in periods), VERDICTS)
 
 
-def _hour(period: PeriodCounts) -> str:
-    return f"{datetime.fromtimestamp(period.time // NS, UTC):%Y-%m-%d %H:00} UTC"
+def _when(period: PeriodCounts) -> str:
+    return f"{datetime.fromtimestamp(period.time // NS, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def of_latency(histogram: Mapping[int, int]) -> Chart:

@@ -27,12 +27,16 @@ def overview_page(
     found = here.overview.estate()
     both = here.consumers.last_hours(2 * hours)
     before, shown = both[:-hours], both[-hours:]
+    recent = here.consumers.last_hour() if hours == 1 else None
+    bars = shown if recent is None else recent.minutes
     return page(
         request,
         "overview.html",
         found=found,
-        by_status=by_status(shown),
-        by_verdict=by_verdict(shown),
+        by_status=by_status(bars),
+        by_verdict=by_verdict(bars),
+        step="hour" if recent is None else "minute",
+        counted_since=recent.since if recent else None,
         conforming=[_conforming(before), _conforming(shown)],
         shown_hours=hours,
         totals=_totals(found),

@@ -109,6 +109,20 @@ def test_calls_over_time_are_bars_with_a_table(client: Client) -> None:
     assert client.http.get("/?hours=169").status_code == 422
 
 
+def test_calls_of_the_last_hour_are_by_the_minute_as_far_as_they_are_counted(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time_ns()
+    client.send(*[one for n in range(3) for one in both(n, start=now - n * 60 * 10**9 - 10**9)])
+    text = page(client, "/?hours=1")
+    assert "Calls per minute by status 3 calls, at most 1" in text
+    assert "Too many calls" not in text
+    monkeypatch.setattr("server.services.consumers.MAX_RECENT", 2)
+    text = page(client, "/?hours=1")
+    assert "Calls per minute by status 2 calls, at most 1" in text
+    assert "these are the newest, since" in text
+
+
 def test_consumers_are_listed_with_what_each_calls_and_who_must_be_told(client: Client) -> None:
     filled(client)
     assert "curl process 4 1 3 1" in page(client, "/consumers")

@@ -169,3 +169,8 @@ def _any(clauses: Iterator[Clause] | Sequence[Clause]) -> Clause:
 def status_of(stored: int) -> int | None:
     """The stored form of a status: 0 for calls without a response."""
     return stored or None
+
+
+def class_of(hundreds: int) -> str:
+    """The class of a status by its stored form divided by 100."""
+    return f"{hundreds}xx" if hundreds else "none"

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from server.store.filters import FieldFilter, FilterField, Filters
 from server.store.keys import id_of, number_in
 from server.store.parts import StoredPart
-from server.store.rows import ConsumerOperationRow, ConsumerRow, Cursor, HourCount, Listed
-from server.store.sqlite.reading.conditions import Conditions, status_of
+from server.store.rows import ConsumerOperationRow, ConsumerRow, Cursor, Listed, PeriodCount
+from server.store.sqlite.reading.conditions import Conditions, class_of, status_of
 from server.store.sqlite.reading.field_tests import CONSUMERS
 from server.store.sqlite.reading.ordering import SortKey, SortKeys, ordering
 from server.store.sqlite.reading.readable import NEWEST, SPARE, Readable, piece
@@ -79,7 +79,7 @@ class SqliteConsumersReader:
         )
         return {status_of(status): count for status, count in rows}
 
-    def calls_by_hour(self, filters: Filters) -> Sequence[HourCount]:
+    def calls_by_hour(self, filters: Filters) -> Sequence[PeriodCount]:
         where = self._where(filters)
         rows = self._db.execute(
             f"""SELECT hour, status / 100, verdict, fault, sum(calls.count)
@@ -87,8 +87,8 @@ class SqliteConsumersReader:
             where.values,
         )
         return [
-            HourCount(hour, f"{status}xx" if status else "none", verdict or None, fault or None, count)
-            for hour, status, verdict, fault, count in rows
+            PeriodCount(hour, class_of(hundreds), verdict or None, fault or None, count)
+            for hour, hundreds, verdict, fault, count in rows
         ]
 
     def _where(self, filters: Filters) -> Conditions:

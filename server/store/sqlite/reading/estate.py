@@ -113,18 +113,18 @@ class SqliteEstate:
 
     def newcomers(self, since: int, limit: int) -> Newcomers:
         rows = self._db.execute(
-            f"SELECT * FROM ({NEW}) WHERE first_seen >= ? ORDER BY first_seen DESC, what, number LIMIT ?",
+            f"""WITH new AS MATERIALIZED (SELECT * FROM ({NEW}) WHERE first_seen >= ?)
+            SELECT what, count(*), NULL, NULL, NULL, NULL FROM new GROUP BY what UNION ALL
+            SELECT * FROM (SELECT * FROM new ORDER BY first_seen DESC, what, number LIMIT ?)""",
             (since, limit),
         )
-        latest = [
-            Newcomer(NewcomerKind(what), id_of(number), name, id_of(api), api_name, first_seen)
-            for what, number, name, api, api_name, first_seen in rows
-        ]
-        counts = dict.fromkeys(NewcomerKind, 0)
-        for what, number in self._db.execute(
-            f"SELECT what, count(*) FROM ({NEW}) WHERE first_seen >= ? GROUP BY what", (since,)
-        ):
-            counts[NewcomerKind(what)] = number
+        counts, latest = dict.fromkeys(NewcomerKind, 0), []
+        for what, number, name, api, api_name, first_seen in rows:
+            if name is None:
+                counts[NewcomerKind(what)] = number
+            else:
+                one = Newcomer(NewcomerKind(what), id_of(number), name, id_of(api), api_name, first_seen)
+                latest.append(one)
         return Newcomers(latest, counts)
 
     def deviation_counts(self) -> Sequence[DeviationCount]:

@@ -20,13 +20,16 @@ from server.store.rows import (
     Facets,
     Learnable,
     Listed,
+    MinuteCounts,
     OperationKind,
+    PeriodCount,
 )
-from server.store.sqlite.reading.conditions import Conditions, status_of
+from server.store.sqlite.reading.conditions import Conditions, class_of, status_of
 from server.store.sqlite.reading.field_tests import EXCHANGES
 from server.store.sqlite.reading.ordering import SortKey, SortKeys, ordering
 from server.store.sqlite.reading.readable import SPARE, Readable, deviations
 
+MINUTE_NS = 60_000_000_000
 PAGE_BYTES = 8 * 1024 * 1024  # a page ends early if its records would exceed this
 KEYS: SortKeys[ExchangeRow] = {"time": SortKey("time", lambda one: one.time)}
 IDS_AT_ONCE = 500
@@ -87,6 +90,17 @@ class SqliteExchanges:
                 counter[value] += 1
         found = {field: _facet(counter) for field, counter in zip(fields, counts, strict=True)}
         return Facets(total, next(rows, None) is not None, found)
+
+    def by_minute(self, since: int, most: int) -> MinuteCounts:
+        rows = self._db.execute(
+            f"""SELECT time / {MINUTE_NS}, status / 100, verdict, fault, count(*), min(time),
+            sum(count(*)) OVER () FROM (SELECT time, status, verdict, fault FROM exchanges WHERE time >= ?
+                ORDER BY time DESC, number DESC LIMIT ?) GROUP BY 1, 2, 3, 4""",
+            (since, most),
+        ).fetchall()
+        counts = [PeriodCount(row[0], class_of(row[1]), *row[2:5]) for row in rows]
+        is_all = not rows or rows[0][-1] < most
+        return MinuteCounts(counts, None if is_all else min(row[5] for row in rows))
 
     def one(self, id: str) -> ExchangeRow | None:
         row = self._db.execute(

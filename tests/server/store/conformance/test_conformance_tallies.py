@@ -94,7 +94,7 @@ def _check_counts(
     opened.do(run)
     with opened.store.reading() as reader:
         hours = reader.consumers.calls_by_hour(Filters())
-    assert Counter({(one.hour, one.status, one.verdict, one.fault): one.count for one in hours}) == Counter(
+    assert Counter({(one.period, one.status, one.verdict, one.fault): one.count for one in hours}) == Counter(
         (one.hour, "none" if one.status is None else f"{one.status // 100}xx", one.verdict, one.fault)
         for one in held
     )
