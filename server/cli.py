@@ -42,6 +42,7 @@ COMMANDS = {
     "mcp": "server.offline.mcp",
     "operations": "server.offline.lists.operations",
     "rebuild": "server.offline.rebuilding",
+    "spec": "server.offline.api_spec",
     "specs": "server.offline.specifications",
     "tail": "server.offline.tailing",
     "tokens": "server.offline.tokens",

@@ -34,6 +34,7 @@ COMMANDS = {
             "mcp",
             "operations",
             "rebuild",
+            "spec",
             "specs",
             "tail",
             "tokens",
@@ -45,6 +46,7 @@ COMMANDS = {
 
 
 ACTIONS = {
+    "spectap spec": ("get", "put", "diff"),
     "spectap specs": ("list", "add", "fetch", "show", "remove"),
     "spectap tokens": ("list", "create", "rotate", "revoke"),
 }

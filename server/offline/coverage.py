@@ -9,8 +9,9 @@ from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import quote
 
-from server.offline import reading, values
+from server.offline import reading, remote, values
 from server.offline.reading import ReadingError, UntilUnreadable
 from server.offline.tables import plain
 
@@ -21,10 +22,14 @@ if TYPE_CHECKING:
     from server.analysis.coverage.outline import Outline
     from server.analysis.coverage.report import Callers
     from server.analysis.specs.judging.judged import Judged
+    from server.client.connection import Remote
     from server.offline.judged_call import MasksNames
     from server.offline.scope import TrafficScope
 
 USAGE = 64
+OF_FILES = (
+    *("files", "spec", "host", "any_host", "consumers_from", "exclude", "keywords", "accepted_only", "diff"),
+)
 BY = ("workload", "pod", "namespace", "image", "chart", "process", "user_agent", "test", "aggregation", "ip")
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -42,12 +47,14 @@ def add_parser(subparsers: Subparsers) -> None:
     """`spectap coverage`."""
     parser = subparsers.add_parser(
         "coverage",
-        help="show how much of a specification the traffic in files exercised",
+        help="show how much of a specification traffic exercised",
         description="Counts which operations, status classes, parameters and body fields of a specification"
         " were exercised, correctly or not, and by which consumer. Deprecated operations are listed but left"
         " out of the totals; a watch request does not count as a list request.",
         epilog="Exit status: 0 when done, 1 when not all could be read: what could is counted, 64 for a usage"
-        " error.",
+        " error.\n\nExamples:\n  spectap coverage --spec openapi.yaml traffic.har\n"
+        "  spectap coverage --server http://127.0.0.1:8080 --api orders.example --by workload\n"
+        "  spectap coverage --api orders.example --used-by 'shop/*' --not-by 'tests/*' --by workload",
     )
     option = parser.add_argument
     option(
@@ -103,7 +110,12 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar=("USED", "TESTED"),
         help="list what the first report (made with --json) has and the second lacks; takes no FILE",
     )
+    remote.add_options(parser.add_argument_group("of a server, instead of files"), "admin", needed=False)
+    option("--api", metavar="API", help="with --server: the coverage of this API, by name or id")
     form = parser.add_mutually_exclusive_group()
+    form.add_argument(
+        "-o", dest="output", choices=("table", "json", "yaml", "csv"), help="output (default: table)"
+    )
     form.add_argument("--json", action="store_true", help="print JSON")
     form.add_argument("--csv", action="store_true", help="print one line per operation, as CSV")
     reading.add_options(parser, needed=False)
@@ -111,6 +123,13 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def _run(parsed: argparse.Namespace) -> int:
+    parsed.json = parsed.json or parsed.output == "json"
+    parsed.csv = parsed.csv or parsed.output == "csv"
+    if parsed.api and not (misplaced := _misplaced(parsed)):
+        return remote.run(parsed, lambda server: _print_servers(parsed, server))
+    elif parsed.api:
+        sys.stderr.write(f"spectap coverage: --api is about a server, which has no {misplaced}\n")
+        return USAGE
     from server.offline.name_lists import ListError
     from server.offline.scope import OutOfScope
 
@@ -126,19 +145,66 @@ def _run(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def _misplaced(parsed: argparse.Namespace) -> str:
+    """The options that are about files."""
+    of_files = (
+        "spec",
+        "files",
+        "host",
+        "any_host",
+        "consumers_from",
+        "exclude",
+        "keywords",
+        "accepted_only",
+        "diff",
+    )
+    names = [
+        f"--{name.replace('_', '-')}".replace("--files", "FILE") for name in of_files if getattr(parsed, name)
+    ]
+    return ", ".join(names)
+
+
+def _print_servers(parsed: argparse.Namespace, server: Remote) -> int:
+    """Prints what a server counted for an API, by the same options."""
+    from server.offline.lists.chosen import api_id
+
+    names = ("by", "level", "tag", "consumer", "used_by", "not_by")
+    asked = {name: value for name in names if (value := getattr(parsed, name))}
+    path = f"/apis/{quote(api_id(server, parsed.api), safe='')}/coverage"
+    try:
+        if parsed.used_by or parsed.not_by:
+            _check_gaps(parsed)
+            _print_gaps(parsed, [server.get(f"{path}/gaps", asked).json()])
+        else:
+            _print_coverage(parsed, [server.get(path, asked).json()])
+    except _Wrong as error:
+        sys.stderr.write(f"spectap coverage: {error}\n")
+        return error.status
+    return 0
+
+
 def _check(parsed: argparse.Namespace) -> None:
     gaps = parsed.used_by or parsed.not_by
     if parsed.diff and (parsed.files or parsed.spec or gaps):
         raise _Wrong("--diff takes two reports and excludes --spec, FILE and --used-by", USAGE)
     if not parsed.diff and not (parsed.files and parsed.spec):
-        raise _Wrong("give --spec SPEC and at least one FILE, or --diff USED TESTED", USAGE)
-    if gaps and not (parsed.used_by and parsed.not_by):
-        raise _Wrong("--used-by and --not-by go together", USAGE)
-    if gaps and (parsed.consumer or parsed.consumers_from):
-        raise _Wrong("--consumer and --consumers-from cannot be combined with --used-by", USAGE)
+        raise _Wrong("give --spec SPEC and at least one FILE, --api API, or --diff USED TESTED", USAGE)
+    _check_gaps(parsed)
     if parsed.consumer and parsed.consumers_from:
         raise _Wrong("--consumer and --consumers-from cannot be combined", USAGE)
-    if parsed.csv and (parsed.diff or gaps):
+    if parsed.csv and parsed.diff:
+        raise _Wrong("--csv cannot be combined with --diff or --used-by; use --json", USAGE)
+
+
+def _check_gaps(parsed: argparse.Namespace) -> None:
+    """What --used-by and --not-by go with."""
+    if not (parsed.used_by or parsed.not_by):
+        return
+    if not (parsed.used_by and parsed.not_by):
+        raise _Wrong("--used-by and --not-by go together", USAGE)
+    if parsed.consumer or parsed.consumers_from:
+        raise _Wrong("--consumer and --consumers-from cannot be combined with --used-by", USAGE)
+    if parsed.csv:
         raise _Wrong("--csv cannot be combined with --diff or --used-by; use --json", USAGE)
 
 
@@ -268,8 +334,8 @@ def _report(path: Path) -> CoverageReport:
 
 
 def _print_gaps(parsed: argparse.Namespace, found: list[GapReport]) -> None:
-    if parsed.json:
-        _print_json(found)
+    if parsed.json or parsed.output == "yaml":
+        (_print_json if parsed.json else _print_yaml)(found)
         return
     from server.offline.coverage_tables import show_gaps
 
@@ -278,8 +344,8 @@ def _print_gaps(parsed: argparse.Namespace, found: list[GapReport]) -> None:
 
 
 def _print_coverage(parsed: argparse.Namespace, found: list[CoverageReport]) -> None:
-    if parsed.json:
-        _print_json(found)
+    if parsed.json or parsed.output == "yaml":
+        (_print_json if parsed.json else _print_yaml)(found)
     elif parsed.csv:
         from server.analysis.coverage.table import csv_text
 
@@ -289,6 +355,12 @@ def _print_coverage(parsed: argparse.Namespace, found: list[CoverageReport]) -> 
 
         for one in found:
             show_coverage(one)
+
+
+def _print_yaml(found: list[GapReport] | list[CoverageReport]) -> None:
+    from server.offline.lists.output import yaml_text
+
+    sys.stdout.write(yaml_text(found[0] if len(found) == 1 else found))
 
 
 def _print_json(found: list[GapReport] | list[CoverageReport]) -> None:

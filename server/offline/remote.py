@@ -27,13 +27,13 @@ CURES = Cures(
 )
 
 
-def add_options(parser: argparse.ArgumentParser, role: str, *, needed: bool = True) -> None:
+def add_options(parser: argparse._ActionsContainer, role: str, *, needed: bool = True) -> None:
     """Adds `--server` and how to reach it; `role` is the token's."""
     server = os.environ.get("SPECTAP_SERVER")
     parser.add_argument(
         "--server",
         required=needed and not server,
-        default=server if needed else None,
+        default=server,
         metavar="URL",
         help="such as http://127.0.0.1:8080 (default: $SPECTAP_SERVER)",
     )
@@ -71,6 +71,8 @@ def connected(parsed: argparse.Namespace) -> Remote:
     """The server that the options of `add_options` name. Raises AddressError."""
     from server.client import connection  # its HTTP client takes 0.2 s of CPU; --help does not need it
 
+    if not parsed.server:
+        raise AddressError("give --server, or set SPECTAP_SERVER")
     certificate, key = getattr(parsed, "client_cert", None), getattr(parsed, "client_key", None)
     if (certificate is None) != (key is None):
         raise AddressError("--client-cert and --client-key belong together: give both, or neither")

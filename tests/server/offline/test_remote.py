@@ -116,7 +116,7 @@ def test_an_authority_of_ones_own_vouches_for_the_server(tmp_path: Path) -> None
             server.get("/apis", {})
         assert str(refused.value).endswith("): give --ca-file with its authority")
     with pytest.raises(AddressError, match="--client-key"):
-        remote.connected(argparse.Namespace(client_cert=tmp_path / "server.crt", client_key=None))
+        remote.connected(argparse.Namespace(server="x", client_cert=tmp_path / "server.crt", client_key=None))
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"items": [{"id": 7}], "next": null}'])

@@ -15,8 +15,9 @@ from tests.e2e.needles import found_in
 from tests.server.engine import spec
 from tests.server.offline.test_matching_canary import NEEDLES, traffic
 from tests.server.records import both
-from tests.server.running import Client
+from tests.server.running import Client, wait_for
 
+COVERAGE = ("table", "json", "yaml", "csv")
 LISTS = ("apis", "operations", "deviations", "consumers", "exchanges")
 
 
@@ -40,6 +41,14 @@ def test_no_secret_is_in_any_output_of_any_list(imported: Client, capsys: pytest
         out, err = capsys.readouterr()
         assert len(out) > 100
         printed[f"{name} {format}"] = (out + err).encode()
+    (api,) = {one["id"] for one in imported.items("/apis", specified="yes")}
+    wait_for(lambda: imported.items(f"/apis/{api}/reconstructed/versions"), "learned document")
+    others = [("spec", "get", api, "--learned"), *(("coverage", "--api", api, "-o", one) for one in COVERAGE)]
+    for words in others:
+        assert cli.main([*words]) == 0
+        out, err = capsys.readouterr()
+        assert "pets" in out
+        printed[" ".join(words)] = (out + err).encode()
     assert found_in(NEEDLES, printed) == []
 
 
