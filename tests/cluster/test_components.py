@@ -5,6 +5,7 @@ definitions allow.
 from __future__ import annotations
 
 import base64
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -124,12 +125,15 @@ def test_every_variable_of_a_component_is_an_option_of_its_program(tools: Path, 
         "ingress.enabled=true",
         "httpRoute.enabled=true",
         "monitoring.interval=often",
+        "agent=null",
+        "agent.memoryMib=null",
+        "server.storage=null",
     ],
 )
 def test_values_that_do_not_fit_are_refused(tools: Path, value: str) -> None:
     with pytest.raises(subprocess.CalledProcessError) as refused:
         charted(tools, value)
-    assert value.partition(".")[0] in refused.value.stderr
+    assert re.split(r"[.=]", value)[0] in refused.value.stderr
 
 
 def certificates(secret: dict[str, Any]) -> dict[str, x509.Certificate]:

@@ -26,6 +26,12 @@ SERVERS = {
 PYTHON_CLIENT = (PYTHON, ["sleep", "infinity"])
 CLIENTS = {"cart": PYTHON_CLIENT, "till": (GO, ["/echo"])}
 PLAIN, TLS = 80, 443  # of the Service
+ODD = {
+    "note": "a\u0085b\u2028c",
+    "kubernetes.io/config.hash": "0" * 32,
+    "meta.helm.sh/release-name": "r" * 2000,
+}
+"""Annotations of every pod that must change nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +141,7 @@ def deployment(name: str, image: str, command: list[str], port: int | None) -> d
         "containers": [container],
         "volumes": [{"name": "programs", "configMap": {"name": "programs"}}],
     }
-    template = {"metadata": {"labels": labels}, "spec": pod}
+    template = {"metadata": {"labels": labels, "annotations": ODD}, "spec": pod}
     return named(
         "apps/v1", "Deployment", name, spec={"selector": {"matchLabels": labels}, "template": template}
     )
