@@ -47,6 +47,7 @@ from server.ingest.holding import SettledBy
 from server.ingest.outcomes import IN_DOUBT, MISDATED, UNCERTAIN, Left
 from server.learning.outcomes import REASONS, LearningStep, NotLearnt
 from server.services.fleet import Fleet
+from server.services.measures import Measures
 from server.store.parts import StoredPart
 from server.ui import pages
 
@@ -141,4 +142,5 @@ def _sources(core: Core, reached: Connections) -> Sources:
         connections=lambda: reached.open,
         closed={why.value: partial(reached.closed.__getitem__, why) for why in CloseReason},
         freshness=Fleet(store).freshness,
+        measured=Measures(store, acceptor.catalogue, acceptor.calls.copy).now,
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
 
 from server.api.context import Here
+from server.api.gate import TokenRole, entitled
 from server.services.errors import StoreUnavailable
 
 READY_S = 10.0  # for the database to accept a write
@@ -42,5 +43,9 @@ async def readyz(here: Here, response: Response, agent: bool = False) -> dict[st
 
 
 @router.get("/metrics")
-def metrics(here: Here) -> Response:
-    return Response(generate_latest(here.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+def metrics(request: Request, here: Here) -> Response:
+    """Metrics by API only for who may read: its name is that of a host or workload."""
+    text = generate_latest(here.metrics.registry)
+    if entitled(request, TokenRole.ADMIN):
+        text += generate_latest(here.metrics.by_api)
+    return Response(text, media_type=CONTENT_TYPE_LATEST)

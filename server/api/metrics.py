@@ -18,8 +18,10 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from server.api.estate_metrics import EstateMetrics
 from server.services.errors import StoreUnavailable
 from server.services.freshness import STATES, Freshness
+from server.services.measures import Measured
 
 MOST_CLUSTERS = 100  # in one metric
 
@@ -49,6 +51,7 @@ class Sources:
     connections: Callable[[], float] = float
     closed: Mapping[str, Callable[[], float]] = field(default_factory=dict)
     freshness: Callable[[], Freshness] = lambda: Freshness(())
+    measured: Callable[[], Measured] = lambda: Measured({}, {}, {}, {}, {})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,7 +96,9 @@ class _Agents(Collector):
 
 
 class Metrics:
-    """One registry per server, so that tests do not share counts."""
+    """`registry` is open to all, `by_api` to who may read: it has names of APIs. Each server has its own, so
+    that tests do not share counts.
+    """
 
     def __init__(self, sources: Sources) -> None:
         registry = self.registry = CollectorRegistry()
@@ -174,6 +179,9 @@ class Metrics:
             "Results left out of stored exchanges, by kind.",
         )
         registry.register(_Agents(sources.freshness))
+        registry.register(EstateMetrics(sources.measured, by_api=False))
+        self.by_api = CollectorRegistry()
+        self.by_api.register(EstateMetrics(sources.measured, by_api=True))
         registry.register(_Counts("spectap_server_exchanges_settled", settled, "by", sources.settled))
         registry.register(_Counts("spectap_server_left_out", left_out, "what", sources.left_out))
 
@@ -181,5 +189,6 @@ class Metrics:
         """All metric names as exposed (a histogram's without its suffixes)."""
         return sorted(
             f"{family.name}_total" if family.type == "counter" else family.name
-            for family in self.registry.collect()
+            for registry in (self.registry, self.by_api)
+            for family in registry.collect()
         )

@@ -19,7 +19,7 @@ from server.ingest.catalogue_editor import CatalogueEditor
 from server.ingest.dating import is_possible, moved, newest_impossible
 from server.ingest.decode import Delivery
 from server.ingest.naming import named
-from server.ingest.outcomes import IN_DOUBT, MISDATED, UNCERTAIN, Left, Outcomes, Received
+from server.ingest.outcomes import IN_DOUBT, MISDATED, UNCERTAIN, CallsKey, Left, Outcomes, Received
 from server.ingest.pairing import Arrival, LateView, Pairing, Settleable, arrived, newest
 from server.ingest.settling import Settling
 from server.specification import Load
@@ -53,12 +53,16 @@ class Acceptor:
         """Counts of committed work since the start, by Left, SettledBy, UNCERTAIN, IN_DOUBT and MISDATED.
         `totals` and `held` may be read by any thread.
         """
+        self.calls: Counter[CallsKey] = Counter()
+        """Exchanges that were settled since the start, as they were then. Copy it to read it."""
+        self._uncommitted_calls: Counter[CallsKey] = Counter()
         self.publish()
 
     def forget(self) -> None:
         """Discards all state that is not in the store. Call it after work was undone."""
         self._counts.clear()
         self._uncommitted.clear()
+        self._uncommitted_calls.clear()
         self.settling.forget()
         self._pairing.forget()
         self.catalogue.reread()
@@ -68,6 +72,8 @@ class Acceptor:
         self.catalogue.publish()
         self.totals.update(self._uncommitted)
         self._uncommitted.clear()
+        self.calls.update(self._uncommitted_calls)
+        self._uncommitted_calls.clear()
         self.held = len(self._pairing.holding)
 
     def watermark_age(self, now: int) -> float:
@@ -153,6 +159,7 @@ class Acceptor:
             if one.late is None:
                 try:
                     self.settling.settle(one.exchange)
+                    self._uncommitted_calls[CallsKey.of(one.exchange)] += 1
                 except KeyCollision as error:  # the exchange is not counted at all
                     self._leave_out(one.exchange, error)
             elif one.exchange.id not in self._left_as_counted:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
+
+from server.store.draft import ExchangeDraft
+
+NONE = "none"
 
 
 class Received(StrEnum):
@@ -36,6 +41,25 @@ class Left(StrEnum):
     COVERAGE = "coverage_failed"
     COLLIDED = "id_collision"  # the exchange is not counted at all: its number collides
     GONE = "exchange_gone"  # the view: its exchange was counted or left out before, and is not stored
+
+
+@dataclass(frozen=True, slots=True)
+class CallsKey:
+    """What settled exchanges are counted by: the API's number, the verdict and the class of status, which are
+    "none" where there is none.
+    """
+
+    api: int
+    verdict: str
+    status: str
+
+    @classmethod
+    def of(cls, exchange: ExchangeDraft) -> CallsKey:
+        """Of a counted exchange."""
+        counted = exchange.counted
+        verdict = counted.verdict if counted else None
+        status = counted.status if counted else None
+        return cls(exchange.api, verdict or NONE, f"{status // 100}xx" if status else NONE)
 
 
 class Outcomes:

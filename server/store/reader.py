@@ -10,6 +10,7 @@ from server.analysis.specs.deviation import DeviationIdentity
 from server.store.filters import Filters
 from server.store.rows import (
     AgentRow,
+    ApiOperations,
     ApiRow,
     ApiUse,
     CaptureRow,
@@ -97,6 +98,9 @@ class EstateReader(Protocol):
 
     def newcomers(self, since: int, limit: int) -> Newcomers:
         """What was first seen at or after a time (ns)."""
+
+    def operation_counts(self) -> Sequence[ApiOperations]:
+        """Of each API that was called or specified."""
 
     def deviation_counts(self) -> Sequence[DeviationCount]: ...
 

@@ -392,6 +392,19 @@ class Newcomers:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiOperations:
+    """An API's calls, and how many of its called operations there are: all, undocumented and deprecated."""
+
+    number: int
+    name: str
+    cluster: str | None
+    calls: int
+    called: int
+    undocumented: int
+    deprecated: int
+
+
+@dataclass(frozen=True, slots=True)
 class DeviationCount:
     """The number of deviations of a kind in a part of an exchange, without ignored ones."""
 

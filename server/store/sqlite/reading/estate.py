@@ -9,6 +9,7 @@ from server.analysis.inventory import ApiKind
 from server.analysis.specs.kinds import Verdict
 from server.store.keys import id_of
 from server.store.rows import (
+    ApiOperations,
     ApiUse,
     DeprecatedUse,
     DeviationCount,
@@ -126,6 +127,18 @@ class SqliteEstate:
                 one = Newcomer(NewcomerKind(what), id_of(number), name, id_of(api), api_name, first_seen)
                 latest.append(one)
         return Newcomers(latest, counts)
+
+    def operation_counts(self) -> Sequence[ApiOperations]:
+        rows = self._db.execute(
+            f"""SELECT apis.number, apis.name, apis.cluster, coalesce(sum(count), 0),
+            coalesce(sum(count > 0), 0),
+            coalesce(sum(count > 0 AND EXISTS (SELECT 1 FROM verdicts WHERE operation = operations.number
+            AND verdict = '{Verdict.SHADOW}')), 0), coalesce(sum(count > 0 AND deprecated), 0)
+            FROM apis LEFT JOIN operations ON operations.api = apis.number
+            WHERE merged_into IS NULL GROUP BY apis.number
+            HAVING coalesce(sum(count), 0) > 0 OR apis.kind = '{ApiKind.DECLARED}'"""
+        )
+        return [ApiOperations(*row) for row in rows]
 
     def deviation_counts(self) -> Sequence[DeviationCount]:
         rows = self._db.execute(
