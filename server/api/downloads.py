@@ -161,7 +161,7 @@ COLUMNS: Mapping[str, Columns] = {
     },
     "operations": {
         **_attributes("id", "api", "operation", "kind", "operation_id", "deprecated", "count", "uncertain"),
-        **_attributes("statuses", "verdicts"),
+        **_attributes("statuses", "verdicts", "faults"),
         "p50_ms": lambda item: item.latency_ms.p50,
         "p95_ms": lambda item: item.latency_ms.p95,
         "p99_ms": lambda item: item.latency_ms.p99,

@@ -246,10 +246,11 @@ class Operation(BaseModel):
     count: int
     uncertain: int = Field(
         description="Exchanges not in `count`, each of which may be another one, seen from the other end."
-        " Statuses, verdicts, latency and callers are of both."
+        " Statuses, verdicts, faults, latency and callers are of both."
     )
     statuses: dict[str, int] = Field(description='By status; "none" if there was no response.')
     verdicts: dict[str, int]
+    faults: dict[str, int] = Field(description="Whose the difference is, of calls with one.")
     latency_ms: Latency
     callers: list[OperationCaller] = Field(description="The most active ones.")
     sub_operations: list[SubOperationCount] = Field(

@@ -89,6 +89,7 @@ def operation(row: rows.OperationRow) -> models.Operation:
         uncertain=row.uncertain,
         statuses=_statuses(row.statuses),
         verdicts={**row.verdicts},
+        faults={**row.faults},
         latency_ms=models.Latency(
             p50=quantile(row.latency, 0.5), p95=quantile(row.latency, 0.95), p99=quantile(row.latency, 0.99)
         ),
@@ -174,6 +175,7 @@ def unused(found: UnusedOperation) -> models.Operation:
         uncertain=0,
         statuses={},
         verdicts={},
+        faults={},
         latency_ms=NO_LATENCY,
         callers=[],
         sub_operations=[],

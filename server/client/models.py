@@ -110,6 +110,7 @@ class Operation(Model, frozen=True):
     uncertain: int
     statuses: dict[str, int]
     verdicts: dict[str, int]
+    faults: dict[str, int]
     latency_ms: Latency
     callers: list[OperationCaller]
     sub_operations: list[SubOperationCount]

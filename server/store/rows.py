@@ -134,7 +134,7 @@ class SubOperationCount:
 class OperationRow:
     """`key` is, for example, "GET /users/{id}"; `api_id` and `api_name` are its API's; `statuses` has None
     for calls without a response; `latency` is a histogram (analysis/latency.py); `consumers` has the busiest
-    ones. These and `verdicts` include the `uncertain` exchanges, which `count` does not.
+    ones. These, `verdicts` and `faults` include the `uncertain` exchanges, which `count` does not.
     """
 
     number: int
@@ -154,6 +154,7 @@ class OperationRow:
     statuses: Mapping[int | None, int]
     latency: Mapping[int, int]
     verdicts: Mapping[str, int]
+    faults: Mapping[str, int]
     consumers: Sequence[OperationConsumer]
     sub_operations: Sequence[SubOperationCount]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -81,6 +82,11 @@ def by_status(periods: Sequence[PeriodCounts]) -> Chart:
 def by_verdict(periods: Sequence[PeriodCounts]) -> Chart:
     """Judged calls by verdict."""
     return stacked(((_when(one), one.verdicts) for one in periods), VERDICTS)
+
+
+def by_fault(periods: Sequence[PeriodCounts]) -> Mapping[str, int]:
+    """Calls of all periods by whose the difference is."""
+    return sum((Counter(one.faults) for one in periods), Counter[str]())
 
 
 def _when(period: PeriodCounts) -> str:

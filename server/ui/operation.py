@@ -12,7 +12,7 @@ from server.api.context import Here
 from server.api.known import KnownApi
 from server.api.paging import page as listed
 from server.services.consumers import Period
-from server.ui.charts import by_status, of_latency
+from server.ui.charts import by_status, by_verdict, of_latency
 from server.ui.door import Page, admin, page
 from server.ui.marked import excerpt_lines
 
@@ -26,13 +26,14 @@ router = APIRouter(route_class=Page, include_in_schema=False, dependencies=[Depe
 def operation_page(request: Request, here: Here, id: str, api: KnownApi, operation: str) -> Response:
     found = here.overview.of_operation(id, operation)
     excerpt, only = found.excerpt, found.only
-    week = replace(only, since=time.time_ns() - WEEK_NS)
+    week = here.consumers.over_time(replace(only, since=time.time_ns() - WEEK_NS), Period.HOUR)
     return page(
         request,
         "operation.html",
         api=render.api(found.api),
         one=render.operation(found.operation),
-        by_status=by_status(here.consumers.over_time(week, Period.HOUR)),
+        by_status=by_status(week),
+        by_verdict=by_verdict(week),
         latency=of_latency(found.operation.latency),
         consumers=here.consumers.listed(only, MAX_CONSUMERS, None).rows,
         deviations=listed(found.deviations, render.deviation),

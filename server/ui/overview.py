@@ -11,7 +11,7 @@ from agent.wire import lost
 from server.api.context import Here
 from server.services.consumers import PeriodCounts
 from server.services.overview import Estate
-from server.ui.charts import by_status, by_verdict
+from server.ui.charts import by_fault, by_status, by_verdict
 from server.ui.door import Page, admin, page, server_of
 
 DAY_H = 24
@@ -35,6 +35,8 @@ def overview_page(
         found=found,
         by_status=by_status(bars),
         by_verdict=by_verdict(bars),
+        faults=by_fault(shown),
+        shown_since=shown[0].time,
         step="hour" if recent is None else "minute",
         counted_since=recent.since if recent else None,
         conforming=[_conforming(before), _conforming(shown)],

@@ -29,6 +29,7 @@ from server.services.attaching import AttachTarget
 from server.services.inventory import OperationState
 from server.services.sent import Sent
 from server.ui import agents, consumers, coverage, decide, login, operation, overview
+from server.ui.charts import by_fault, by_status, by_verdict
 from server.ui.door import FOLDER, Page, admin, asked_of, failed, page, secure, server_of, wants_page
 from server.ui.marked import marked_body
 from server.ui.upload import uploaded
@@ -115,9 +116,14 @@ def api_page(request: Request, here: Here, id: str, cursor: After = None) -> Res
     after = decode(cursor)
     found = here.overview.of_api(id, OPERATIONS, after)
     check_id(request, found.api.id)
+    week = here.consumers.week_of_api(found.api)
     return page(
         request,
         "api.html",
+        by_status=by_status(week),
+        by_verdict=by_verdict(week),
+        faults=by_fault(week),
+        week_began=week[0].time,
         rebuilt=found.rebuilt,
         api=render.api(found.api),
         operations=listed(found.operations, render.operation),

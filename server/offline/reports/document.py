@@ -6,14 +6,14 @@ import json
 from collections.abc import Iterator, Sequence
 
 from server.analysis.json import Json, JsonObject
-from server.analysis.specs.kinds import Verdict
+from server.analysis.specs.kinds import Fault, Verdict
 from server.offline.reports.locations import SpecFile, SpecReport
 from server.offline.reports.report import MatchReport, ReportRow
 
 
 def as_json(found: Sequence[SpecReport]) -> Iterator[str]:
-    """`{"specification", "exchanges", "verdicts", "operations", "deviations", "unlisted"}`; an array of them
-    for several specifications.
+    """`{"specification", "exchanges", "verdicts", "faults", "operations", "deviations", "unlisted"}`; an
+    array of them for several specifications.
     """
     documents: list[Json] = [_document(report, spec) for report, spec in found]
     yield json.dumps(documents[0] if len(documents) == 1 else documents, indent=2) + "\n"
@@ -24,6 +24,7 @@ def _document(report: MatchReport, spec: SpecFile) -> JsonObject:
         "specification": str(spec.path),
         "exchanges": report.verdicts.total(),
         "verdicts": {verdict: report.verdicts[verdict] for verdict in Verdict},
+        "faults": {one: report.faults[one, True] + report.faults[one, False] for one in Fault},
         "operations": [
             {"operation": key, "calls": calls.total(), "verdicts": {one: calls[one] for one in Verdict}}
             for key, calls in sorted(report.calls.items())

@@ -85,7 +85,8 @@ def test_an_operations_page_has_its_numbers_specification_coverage_and_consumers
     text = page(client, f"/apis/{api}/operations/{found['id']}")
     for said in (
         "nginx:8080 GET /users/{id} Calls 2",
-        "Statuses 200 2 Verdicts conforming 1 deviating 1",
+        "Statuses 200 2 Verdicts conforming 1 deviating 1 Faults server-lax 1",
+        "Judged calls per hour by verdict 0 calls, at most 0 No calls in this time.",
         "Operation id getUser",
         "Calls by duration 2 calls, at most 2",
         "unknown-parameter GET /users/{id} query colour",

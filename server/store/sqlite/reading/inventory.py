@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from server.analysis.inventory import ApiKind
@@ -189,6 +190,7 @@ class SqliteInventory:
 
     def _operation(self, row: sqlite3.Row) -> OperationRow:
         number: int = row["number"]
+        statuses, faults = self._answers(number)
         return OperationRow(
             number=number,
             id=id_of(number),
@@ -204,19 +206,26 @@ class SqliteInventory:
             uncertain=row["uncertain"],
             first_seen=row["first_seen"],
             last_seen=row["last_seen"],
-            statuses=self._statuses(number),
+            statuses=statuses,
             latency=self._latency(number),
             verdicts=self._verdicts(number),
+            faults=faults,
             consumers=self._consumers(number),
             sub_operations=self._sub_operations(number),
         )
 
-    def _statuses(self, operation: int) -> Mapping[int | None, int]:
-        rows = self._db.execute(
-            "SELECT status, sum(count) FROM calls WHERE operation = ? GROUP BY status ORDER BY status",
+    def _answers(self, operation: int) -> tuple[Mapping[int | None, int], Mapping[str, int]]:
+        """The calls by status, and those with a fault by fault."""
+        statuses, faults = Counter[int | None](), Counter[str]()
+        for status, fault, count in self._db.execute(
+            """SELECT status, fault, sum(count) FROM calls WHERE operation = ? GROUP BY status, fault
+            ORDER BY status, fault""",
             (operation,),
-        )
-        return {status_of(status): count for status, count in rows}
+        ):
+            statuses[status_of(status)] += count
+            if fault:
+                faults[fault] += count
+        return statuses, faults
 
     def _latency(self, operation: int) -> Mapping[int, int]:
         rows = self._db.execute(

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import jsonschema_rs
 import pytest
 
+from server.analysis.specs.kinds import Fault
 from server.offline.reports import markdown, table
 from server.offline.reports.formats import FORMATS
 from tests.server.offline.reports.reported import reported
@@ -100,6 +101,7 @@ def test_the_table_names_one_place_of_each_deviation(tmp_path: Path) -> None:
 def test_json_counts_operations_and_verdicts(tmp_path: Path) -> None:
     document = json.loads(text(tmp_path, "json", *PATHS))
     assert document["verdicts"] == {"shadow": 1, "deviating": 2, "zombie": 1, "unjudged": 0, "conforming": 0}
+    assert {one: document["faults"][one] for one in Fault} == {"caller": 0, "server-lax": 0, "server": 3}
     assert [(one["operation"], one["calls"]) for one in document["operations"]] == [
         ("GET /old", 1),
         ("GET /pets/{id}", 2),
