@@ -10,74 +10,23 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+from server.commands import COMMANDS
+from server.parser import PROGRAM, USAGE, Parser, joined
 
 if TYPE_CHECKING:
     from server.config import ServerSettings
 
-USAGE = 64  # EX_USAGE of sysexits.h
 ERROR = 1
 INTERRUPTED, BROKEN_PIPE = 130, 141  # the shell's statuses of programs that SIGINT and SIGPIPE ended
 
-TAKE_MINUS = frozenset({"-q", "--query", "--sort"})
-COMMANDS = {
-    "up": "server.up",
-    "server": "server.cli",
-    "agents": "server.offline.agents",
-    "apis": "server.offline.lists.apis",
-    "consumers": "server.offline.lists.consumers",
-    "coverage": "server.offline.coverage",
-    "deviations": "server.offline.lists.deviations",
-    "exchanges": "server.offline.lists.exchanges",
-    "export": "server.offline.exporting",
-    "import": "server.offline.importing",
-    "ledger": "server.offline.lists.ledger",
-    "match": "server.offline.matching",
-    "mcp": "server.offline.mcp",
-    "operations": "server.offline.lists.operations",
-    "rebuild": "server.offline.rebuilding",
-    "spec": "server.offline.api_spec",
-    "specs": "server.offline.specifications",
-    "tail": "server.offline.tailing",
-    "tokens": "server.offline.tokens",
-    "try": "server.offline.trying",
-}
-"""The module of each command, whose `add_parser` adds it."""
-
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-
-
-class Paragraphs(argparse.HelpFormatter):
-    """Keeps lines that are indented, such as examples, and fills the paragraphs between them. Each
-    command has its help beside it.
-    """
-
-    def add_argument(self, action: argparse.Action) -> None:
-        super().add_argument(action)
-        if isinstance(action, argparse._SubParsersAction):  # whose own indent argparse forgets
-            self._action_max_length += self._indent_increment
-
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        fill = super()._fill_text
-        lines = text.split("\n")
-        return "\n".join(one if one[:1] in ("", " ") else fill(one, width, indent) for one in lines)
-
-
-class Parser(argparse.ArgumentParser):
-    """Usage errors exit 64; argparse's own exit 2."""
-
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **{"formatter_class": Paragraphs, **named})
-
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(USAGE, f"{self.prog}: {message}\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -101,33 +50,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: Sequence[str], name: str) -> int:
-    """Parses the arguments of the command of this name, of any if it is empty, and runs it."""
-    parser: argparse.ArgumentParser = Parser(
-        prog="spectap", description="Compares what your APIs really do with what their specifications say."
-    )
-    parser.add_argument("--version", action="version", version=f"spectap {version('spectap')}")
-    subparsers = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
-    for one in [name] if name else COMMANDS:
-        import_module(COMMANDS[one]).add_parser(subparsers)
+    """Parses the arguments of the command of this name, if it is one, and runs it."""
+    parser = parser_of([name] if name else [])
     try:
-        parsed = parser.parse_args(_joined(given))
+        parsed = parser.parse_args(joined(given))
     finally:
         sys.stdout.flush()  # what --help printed
     run: Callable[[argparse.Namespace], int] = parsed.run
     return run(parsed)
 
 
-def _joined(given: Sequence[str]) -> list[str]:
-    """The same arguments, each of TAKE_MINUS joined to a value such as -status:5xx, which argparse would take
-    for an option.
-    """
-    found: list[str] = []
-    for one in given:
-        if found and found[-1] in TAKE_MINUS and re.match(r"-[^-].", one):
-            found[-1] += f"={one}" if found[-1].startswith("--") else one
+def parser_of(names: Sequence[str]) -> argparse.ArgumentParser:
+    """A parser of these commands. Of the others it knows the names and what they do."""
+    parser = Parser(
+        prog=PROGRAM,
+        description="Compares what your APIs really do with what their specifications say.",
+        epilog="`spectap COMMAND --help` shows the options of a command, and examples.",
+    )
+    parser.add_argument("--version", action="version", version=f"spectap {version('spectap')}")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    for one, command in COMMANDS.items():
+        if one in names:
+            import_module(command.module).add_parser(subparsers)
         else:
-            found.append(one)
-    return found
+            subparsers.add_parser(one)
+    return parser
 
 
 def _fail(name: str, message: str, status: int) -> int:
@@ -155,7 +102,6 @@ def add_parser(subparsers: Subparsers) -> None:
 
     parser = subparsers.add_parser(
         "server",
-        help="run the analysis server",
         description="Receives records from agents, stores and analyses them, and shows APIs, exchanges and"
         " deviations.",
         epilog="Every option can also be set in the environment, such as SPECTAP_RETENTION_DAYS=30."

@@ -25,21 +25,9 @@ MAINS: dict[str, Callable[[list[str]], int]] = {
 }
 COMMANDS = {
     "spectap": (
-        *("up", "server", "agents", "apis", "consumers", "coverage", "deviations", "exchanges"),
-        *(
-            "export",
-            "import",
-            "ledger",
-            "match",
-            "mcp",
-            "operations",
-            "rebuild",
-            "spec",
-            "specs",
-            "tail",
-            "tokens",
-            "try",
-        ),
+        *("up", "server", "agents", "apis", "completion", "consumers", "coverage", "deviations", "exchanges"),
+        *("export", "import", "ledger", "match", "mcp", "operations", "rebuild", "spec", "specs", "tail"),
+        *("tokens", "try"),
     ),
     "spectap-agent": ("run", "record", "read", "replay", "doctor"),
 }
@@ -83,6 +71,12 @@ def test_every_command_and_option_is_documented() -> None:
     typed = {command for command, _ in commands()}
     typed |= {option for _, help in commands() for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", help)}
     assert not {word for word in typed if not re.search(rf"`[^`\n]*{re.escape(word)}(?![\w-])", text)}
+
+
+def test_every_command_of_the_server_shows_examples() -> None:
+    assert [
+        name for name, help in commands() if "spectap-agent" not in name and "Examples:\n" not in help
+    ] == []
 
 
 def test_every_metric_and_bucket_is_documented() -> None:

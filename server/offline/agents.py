@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from server.offline import remote
 from server.offline.lists import output
 from server.offline.lists.columns import Column, attribute, moment
-from server.offline.lists.command import add_output, api_names, epilog, rows_of_screen, typed, watched
+from server.offline.lists.command import STATUS, add_output, api_names, rows_of_screen, typed, watched
 
 if TYPE_CHECKING:
     from server.client.connection import Remote
@@ -35,16 +35,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """`spectap agents --server URL`."""
     parser = subparsers.add_parser(
         "agents",
-        help="list the agents of a server, with their lag and what became of what they saw",
         description="Lists the latest start of each agent, the one that reported last first, and the sums of"
         " all starts: exchanges parsed, shipped and received. Lag is the time from the kernel to the server.",
-        epilog=epilog(
-            (
-                "spectap agents --server http://127.0.0.1:8080",
-                "spectap agents --cluster east --watch 5",
-                "spectap agents --node node-1 -o json",
-            )
-        ),
+        epilog=STATUS,
     )
     remote.add_options(parser, "admin")
     add_output(parser)

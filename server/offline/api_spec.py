@@ -32,30 +32,23 @@ STATUS = (
     "Exit status: 0 when done, 1 when something cannot be read or the server refuses it, 64 for a usage"
     " error."
 )
-EXAMPLES = {
-    "get": ("spectap spec get orders.example", "spectap spec get orders.example --learned > openapi.yaml"),
-    "put": ("spectap spec put orders.example openapi.yaml",),
-    "diff": ("spectap spec diff orders.example", "spectap spec diff orders.example 1.0.0 2.0.0 -o json"),
-}
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """`spectap spec ACTION API`."""
     parser = subparsers.add_parser(
         "spec",
-        help="print or replace the specification of an API, or compare versions of its learned document",
         description="Works on one API, by its name or id. `spectap specs` manages all specifications.",
-        epilog=f"{STATUS}\n\nExamples:\n" + "\n".join(f"  {each[0]}" for each in EXAMPLES.values()),
+        epilog=STATUS,
     )
     actions = parser.add_subparsers(required=True, metavar="ACTION", dest="action")
 
     def add(name: str, act: Act, help: str, status: str = STATUS) -> argparse.ArgumentParser:
-        examples = "\n".join(f"  {one}" for one in EXAMPLES[name])
         action = actions.add_parser(
             name,
             help=help,
             description=f"{help[0].upper()}{help[1:]}.",
-            epilog=f"{status}\n\nExamples:\n{examples}",
+            epilog=status,
         )
         remote.add_options(action, "admin")
         action.add_argument(

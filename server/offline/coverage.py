@@ -47,14 +47,11 @@ def add_parser(subparsers: Subparsers) -> None:
     """`spectap coverage`."""
     parser = subparsers.add_parser(
         "coverage",
-        help="show how much of a specification traffic exercised",
         description="Counts which operations, status classes, parameters and body fields of a specification"
         " were exercised, correctly or not, and by which consumer. Deprecated operations are listed but left"
         " out of the totals; a watch request does not count as a list request.",
         epilog="Exit status: 0 when done, 1 when not all could be read: what could is counted, 64 for a usage"
-        " error.\n\nExamples:\n  spectap coverage --spec openapi.yaml traffic.har\n"
-        "  spectap coverage --server http://127.0.0.1:8080 --api orders.example --by workload\n"
-        "  spectap coverage --api orders.example --used-by 'shop/*' --not-by 'tests/*' --by workload",
+        " error.",
     )
     option = parser.add_argument
     option(

@@ -56,7 +56,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """`spectap export --server URL [-o FILE]`, with the filters of the API."""
     parser = subparsers.add_parser(
         "export",
-        help="write a server's exchanges to a HAR file",
         description="Writes the redacted exchanges stored on a server as a HAR 1.2 document.",
         epilog="Exit status: 0 when done, 1 when something cannot be fetched or written,"
         " 64 for a usage error.",

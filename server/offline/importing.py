@@ -47,7 +47,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """`spectap import FILE... --server URL`."""
     parser = subparsers.add_parser(
         "import",
-        help="send the exchanges in files to a server",
         description="Reads files, redacts them and sends the records to a server; each is stored once.",
         epilog="Exit status: 0 when done, 1 when something cannot be read or the server refuses it,"
         " 64 for a usage error.",

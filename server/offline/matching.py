@@ -33,12 +33,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """`spectap match [--spec SPEC] FILE...`."""
     parser = subparsers.add_parser(
         "match",
-        help="check the exchanges in files against a specification",
         description="Reads files, redacts them and checks each exchange against a specification. Prints"
         " what was found, and a summary on standard error.",
         epilog="Exit status: 0 if nothing was found of what --fail-on lists, 2 if something was, 1 when"
-        " something cannot be read, 64 for a usage error. In a pipeline of GitHub:"
-        " spectap match --spec openapi.yaml -o github traffic.har",
+        " something cannot be read, 64 for a usage error.",
     )
     spec.add_options(parser, required=False)
     spec.add_base_path(parser)

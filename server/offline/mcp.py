@@ -20,12 +20,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """`spectap mcp --server URL`."""
     parser = subparsers.add_parser(
         "mcp",
-        help="let an assistant read a server, by the Model Context Protocol",
         description="Speaks the Model Context Protocol (MCP) on stdin and stdout: an assistant starts it and"
         " reads APIs, operations, deviations, coverage, consumers, exchanges, specifications and the ledger"
         " of the server. It changes nothing.",
-        epilog="Exit status: 0 when stdin ends, 1 when it cannot run, 64 for a usage error. Example:"
-        " spectap mcp --server http://127.0.0.1:8080. A server answers MCP at /mcp, too.",
+        epilog="Exit status: 0 when stdin ends, 1 when it cannot run, 64 for a usage error. A server"
+        " answers MCP at /mcp, too.",
     )
     remote.add_options(parser, "admin")
     parser.set_defaults(run=run)

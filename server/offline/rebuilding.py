@@ -44,7 +44,6 @@ def add_parser(subparsers: Subparsers) -> None:
     """`spectap rebuild`."""
     parser = subparsers.add_parser(
         "rebuild",
-        help="write a specification learned from the traffic in files",
         description="Learns paths, parameters, bodies, responses and security schemes from traffic and writes"
         " them as OpenAPI 3.1, with the evidence for each part.",
         epilog="Exit status: 0 when done, 1 when something cannot be written, or not all could be read: what"

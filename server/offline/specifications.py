@@ -55,7 +55,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """`spectap specs ACTION --server URL`."""
     parser = subparsers.add_parser(
         "specs",
-        help="list, add, fetch, show or remove the specifications of a server",
         description="Manages the specifications of a server. Stored exchanges of an API are re-validated"
         " shortly after one of its specifications is added or removed.",
         epilog="Exit status: 0 when done, 1 when something cannot be read or the server refuses it,"

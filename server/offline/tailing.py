@@ -22,7 +22,7 @@ from server.client.filters import ExchangesFilters, fields
 from server.offline import remote, values
 from server.offline.lists import output
 from server.offline.lists.columns import FAINT, Moment, by_status, by_word
-from server.offline.lists.command import add_filters, asked, epilog, typed
+from server.offline.lists.command import STATUS, add_filters, asked, typed
 from server.offline.lists.exchanges import MILLISECONDS, text_of
 from server.offline.lists.table import shortened
 
@@ -45,16 +45,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """`spectap tail --server URL`."""
     parser = subparsers.add_parser(
         "tail",
-        help="show exchanges as they come",
         description="Shows the newest exchanges, and then others as they are stored, until Ctrl-C. Those that"
         " are stored more than a minute after their request are not shown.",
-        epilog=epilog(
-            (
-                "spectap tail --server http://127.0.0.1:8080",
-                "spectap tail -q 'status:5xx -consumer:legacy*'",
-                "spectap tail --workload checkout -o json | jq -r .operation",
-            )
-        ),
+        epilog=STATUS,
     )
     remote.add_options(parser, "admin")
     option = parser.add_argument

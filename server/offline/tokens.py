@@ -49,7 +49,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """`spectap tokens ACTION --server URL`."""
     parser = subparsers.add_parser(
         "tokens",
-        help="list, create, rotate or revoke the tokens of clusters on a server",
         description="Manages tokens with which the agents of a cluster deliver to a server that several"
         " clusters share. A secret is printed once: the server keeps only its digest.",
         epilog="Exit status: 0 when done, 1 when the server refuses it, 64 for a usage error.",

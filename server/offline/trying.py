@@ -41,13 +41,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """`spectap try FILE --server URL`."""
     parser = subparsers.add_parser(
         "try",
-        help="show whose calls a proposed specification would break",
         description="Replays the exchanges stored on a server against a proposed specification: which calls"
         " it would break, whose they are, and which of its breaking changes nobody makes use of. A call"
         " breaks where it deviates from the proposal and does not deviate now. Nothing is stored.",
         epilog="Exit status: 0 if no call breaks, 2 if any does, 1 when something cannot be read or the"
-        " server refuses it, 64 for a usage error. Example:"
-        " spectap try openapi.yaml --server http://127.0.0.1:8080",
+        " server refuses it, 64 for a usage error.",
     )
     remote.add_options(parser, "admin")
     parser.add_argument("file", type=values.path, metavar="FILE", help=spec.WHAT)

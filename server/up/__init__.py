@@ -16,7 +16,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Adds the command to the command line."""
     parser = subparsers.add_parser(
         "up",
-        help="run server and agent on this machine",
         description="Runs the server and the agent on this machine until Ctrl-C. Needs root.",
         epilog="Exit status: 0 stopped on request, 1 it cannot start or continue, 64 for a usage error.",
     )

@@ -44,14 +44,8 @@ COMMAND: ListCommand[Api] = ListCommand(
     ),
     filters=fields(ApisFilters),
     sorted_by=("last_seen", "first_seen", "exchanges", "operations"),
-    help="list the APIs of a server",
     description="Lists APIs, the one that was called last first: how often they were called, and how many"
     " calls deviate from their specification, are not described by it (shadow), or are deprecated (zombie).",
-    examples=(
-        "spectap apis --server http://127.0.0.1:8080",
-        "spectap apis --namespace shop --sort -exchanges -o wide",
-        "spectap apis -q 'specified:no since:1d' -o json",
-    ),
 )
 
 

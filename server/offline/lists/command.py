@@ -23,6 +23,7 @@ WATCH_S = 2  # between two views
 HEADINGS = 2  # lines of a screen that are no row
 MOST_NAMES = 2000  # APIs whose names are read for a table
 PROGRAM = "spectap"
+STATUS = "Exit status: 0 when done, 1 when the server cannot be reached or refuses it, 64 for a usage error."
 REPEATABLE = "Repeatable, except times: any of the values. * and ? are wildcards."
 
 
@@ -38,9 +39,7 @@ class ListCommand(Generic[T]):
     item: Callable[[], type[T]]
     columns: Sequence[Column[T]]
     filters: Iterable[str]
-    help: str
     description: str
-    examples: Sequence[str]
     sorted_by: Sequence[str]
     shown: Mapping[str, str] = field(default_factory=dict)
 
@@ -48,9 +47,8 @@ class ListCommand(Generic[T]):
         """Adds its parser."""
         parser = subparsers.add_parser(
             self.name,
-            help=self.help,
             description=self.description,
-            epilog=epilog(self.examples),
+            epilog=STATUS,
         )
         remote.add_options(parser, "admin")
         add_output(parser)
@@ -79,14 +77,6 @@ class ListCommand(Generic[T]):
     def _asked(self, parsed: argparse.Namespace) -> dict[str, str | list[str]]:
         """The parameters of the API's list."""
         return {**asked(parsed, self.filters), **({"sort": parsed.sort} if parsed.sort else {})}
-
-
-def epilog(examples: Sequence[str]) -> str:
-    """What stands below the options of a command."""
-    return (
-        "Exit status: 0 when done, 1 when the server cannot be reached or refuses it, 64 for a usage error.\n"
-        "\nExamples:\n" + "\n".join(f"  {one}" for one in examples)
-    )
 
 
 def add_output(parser: argparse.ArgumentParser, formats: Sequence[str] = output.FORMATS) -> None:

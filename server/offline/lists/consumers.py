@@ -36,14 +36,8 @@ COMMAND: ListCommand[ConsumerCalls] = ListCommand(
     ),
     filters=fields(ConsumersFilters),
     sorted_by=("calls", "deprecated_calls", "operations", "last_seen", "first_seen"),
-    help="list who calls",
     description="Lists consumers, busiest first, with the calls that the filters select. With"
     " --deprecated yes they are those who must be told.",
-    examples=(
-        "spectap consumers --server http://127.0.0.1:8080",
-        "spectap consumers --api orders* --deprecated yes -o csv",
-        "spectap consumers -q 'status:5xx since:1d' --sort -calls",
-    ),
 )
 
 

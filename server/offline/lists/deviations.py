@@ -43,14 +43,8 @@ COMMAND: ListCommand[StoredDeviation] = ListCommand(
     ),
     filters=fields(DeviationsFilters),
     sorted_by=("last_seen", "first_seen", "count"),
-    help="list the deviations from specifications",
     description="Lists differences from the specifications, once each, the one that was seen last first;"
     " without ignored ones, unless --state asks for them.",
-    examples=(
-        "spectap deviations --server http://127.0.0.1:8080",
-        "spectap deviations --severity high --namespace shop --new-since 1d",
-        "spectap deviations --state all --sort -count -o csv",
-    ),
 )
 
 

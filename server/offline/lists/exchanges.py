@@ -62,14 +62,8 @@ COMMAND: ListCommand[Exchange] = ListCommand(
     ),
     filters=fields(ExchangesFilters),
     sorted_by=("time",),
-    help="list stored exchanges",
     description="Lists exchanges, newest first, as long as retention keeps them. -o json has all of each:"
     " headers, bodies and views.",
-    examples=(
-        "spectap exchanges --server http://127.0.0.1:8080 --limit 20",
-        "spectap exchanges -q 'status:5xx -consumer:legacy* since:1h'",
-        "spectap exchanges --workload checkout --took '>500ms' -o json",
-    ),
 )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from server.offline import remote
 from server.offline.lists import output
 from server.offline.lists.columns import Column, attribute
-from server.offline.lists.command import add_output, epilog, watched
+from server.offline.lists.command import STATUS, add_output, watched
 
 if TYPE_CHECKING:
     from server.client.connection import Remote
@@ -34,16 +34,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """`spectap ledger`."""
     parser = subparsers.add_parser(
         "ledger",
-        help="show what became of every byte and exchange",
         description="Shows the sums of all agents and their starts by bucket, and the outcomes of the records"
         " that the server received. Lines on standard error say whether these add up.",
-        epilog=epilog(
-            (
-                "spectap ledger --server http://127.0.0.1:8080",
-                "spectap ledger --cluster east -o csv",
-                "spectap ledger -o json",
-            )
-        ),
+        epilog=STATUS,
     )
     remote.add_options(parser, "admin")
     add_output(parser)

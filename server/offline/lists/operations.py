@@ -44,15 +44,9 @@ COMMAND: ListCommand[Operation] = ListCommand(
     filters=fields(OperationsFilters),
     sorted_by=("count", "last_seen", "first_seen"),
     shown={"state": "zombie"},
-    help="list the operations of all APIs",
     description="Lists operations, busiest first: their calls by status and by verdict, and the 95th"
     " percentile of their duration. --state lists what is called and not described (shadow), called though"
     " deprecated (zombie), or described and never called (unused).",
-    examples=(
-        "spectap operations --server http://127.0.0.1:8080",
-        "spectap operations --state zombie --workload checkout -o csv",
-        "spectap operations -q 'api:orders* method:POST' --sort -last_seen",
-    ),
 )
 
 
