@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import field
 from typing import Any
 
@@ -80,6 +81,14 @@ def scheme(headers: Headers, query: bytes | None, masker: TextMasker) -> str | N
     if found.place == AUTHORIZATION:
         return scheme_of(found.secret)
     return "cookie" if found.place == "cookie" else "api-key"
+
+
+def may_carry(names: Iterable[bytes], masker: TextMasker) -> bool:
+    """Whether headers of these names, in lower case, may carry a credential."""
+    return any(
+        name in (*_AUTHORIZATIONS, b"cookie") or masker.names.rule(name.decode("latin-1")) in _CARRIERS
+        for name in names
+    )
 
 
 def carrier(headers: Headers, query: bytes | None, masker: TextMasker) -> Carrier | None:

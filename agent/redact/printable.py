@@ -12,7 +12,7 @@ from agent.redact.headers import MAX_NAME
 from agent.redact.mask_log import MaskLog
 from agent.redact.text import TextMasker
 
-MAX_REMEMBERED = 4096  # places
+MAX_REMEMBERED = 4096  # places, and paths
 _BODIES = ("request.body", "response.body")
 _HEADERS = ("header", "response.header")
 
@@ -25,9 +25,13 @@ class PrintableNames:
         self.place = lru_cache(MAX_REMEMBERED)(self._place)
         """The masked place in a part of an exchange: a parameter's or header's name, or the JSON pointer (RFC
         6901) of a body's field."""
+        self._known_path = lru_cache(MAX_REMEMBERED)(self._path)
 
     def path(self, raw: bytes) -> tuple[bytes, frozenset[int]]:
         """The masked path, and the indices of the segments that are masked."""
+        return self._known_path(raw)
+
+    def _path(self, raw: bytes) -> tuple[bytes, frozenset[int]]:
         log = MaskLog()
         masked = urls.mask_path(raw, self._masker, log)
         return masked, frozenset(int(mask.pointer) for mask in log.masks)

@@ -34,6 +34,8 @@ class Unmasked:
         self._headers = HeaderMemory(self.masker, policy)
         self._authority = lru_cache(MAX_REMEMBERED)(_authority)
         self._content_type = lru_cache(MAX_REMEMBERED)(self._masked_type)
+        self._told_by = lru_cache(MAX_REMEMBERED)(self._masked_consumer)
+        self._may_carry = lru_cache(MAX_REMEMBERED)(self._has_carrier)
 
     def record(
         self, exchange: Exchange, provenance: Provenance, aggregation_headers: tuple[str, ...] = ()
@@ -113,11 +115,23 @@ class Unmasked:
             scheme = credentials.scheme_of(value)
         else:
             query = request.target.partition(b"?")[2]
-            scheme = credentials.scheme(request.headers, query, self.masker)
+            if query or self._may_carry(tuple(named)):
+                scheme = credentials.scheme(request.headers, query, self.masker)
+            else:
+                scheme = None
         wanted = (consumer.AGENT, *[group.encode() for group in groups])
         told = tuple([(one, named[one]) for one in wanted if one in named])
+        return self._told_by(told, groups, scheme, name)
+
+    def _masked_consumer(
+        self, told: wire.Pairs, groups: tuple[str, ...], scheme: str | None, name: str | None
+    ) -> wire.Consumer:
+        """Remembered, since neighbouring exchanges are of few consumers."""
         masked = HeaderMasks(self._headers, MaskLog(), "", groups).masked(told)
         return consumer.told_by(masked, groups, credentials.Credential(scheme), name)
+
+    def _has_carrier(self, names: tuple[bytes, ...]) -> bool:
+        return credentials.may_carry(names, self.masker)
 
     def _type_of(self, named: dict[bytes, bytes]) -> str | None:
         raw = named.get(b"content-type")
