@@ -13,7 +13,7 @@ from server.services.errors import InvalidInput, NotFound
 from server.services.narrowing import ANY, Cursor, Filters, rows_of
 from server.store.filters import FieldFilter, FilterField
 from server.store.reader import Reader
-from server.store.rows import ApiRow, ConsumerOperationRow, ConsumerRow, Listed, PeriodCount
+from server.store.rows import ConsumerOperationRow, ConsumerRow, Listed, PeriodCount
 from server.store.store import Store
 from server.store.values import DAY_NS, HOUR_NS
 
@@ -90,13 +90,14 @@ class KnownConsumers:
 
     def week_of(self, one: ConsumerRow) -> Sequence[PeriodCounts]:
         """A consumer's calls of each hour of the last seven days."""
-        return self._week(Filters((FieldFilter(FilterField.CONSUMER, (one.number,)),)))
+        return self.week(Filters((FieldFilter(FilterField.CONSUMER, (one.number,)),)))
 
-    def week_of_api(self, one: ApiRow) -> Sequence[PeriodCounts]:
-        """An API's calls of each hour of the last seven days."""
-        return self._week(Filters(api=one.number))
+    def week_of_operation(self, api: int, key: str) -> Sequence[PeriodCounts]:
+        """The calls of an API's operation of each hour of the last seven days."""
+        return self.week(Filters((FieldFilter(FilterField.OPERATION, (key,)),), api))
 
-    def _week(self, filters: Filters) -> Sequence[PeriodCounts]:
+    def week(self, filters: Filters) -> Sequence[PeriodCounts]:
+        """The selected calls of each hour of the last seven days."""
         return self.over_time(replace(filters, since=self._clock() - 7 * DAY_NS), Period.HOUR)
 
     def last_hours(self, count: int) -> Sequence[PeriodCounts]:

@@ -17,6 +17,7 @@ from server.api.errors import Problem
 from server.api.known import check_id
 from server.services.deviations import Reviewed
 from server.services.errors import Conflict
+from server.ui.charts import by_verdict
 from server.ui.door import Page, admin, fields, page
 from server.ui.laid_out import TextLine
 from server.ui.marked import excerpt_lines, marked_body
@@ -32,7 +33,7 @@ router = APIRouter(route_class=Page, include_in_schema=False, dependencies=[Depe
 def deviation_page(request: Request, here: Here, id: str) -> Response:
     found = here.deviations.reviewed(id)
     check_id(request, found.deviation.id)
-    return _shown(request, found)
+    return _shown(request, here, found)
 
 
 @router.post("/deviations/{id}")
@@ -57,22 +58,27 @@ def _decided(request: Request, here: Context, id: str, form: dict[str, str]) -> 
                 raise Problem(HTTPStatus.BAD_REQUEST, "Unexpected form submission.")
     except ValidationError:
         why = "Not saved: the reason must be 1 to 1,000 characters, the name at most 200."
-        return _shown(request, here.deviations.reviewed(id), HTTPStatus.UNPROCESSABLE_ENTITY, why)
+        return _shown(request, here, here.deviations.reviewed(id), HTTPStatus.UNPROCESSABLE_ENTITY, why)
     except Conflict as conflict:
         why = f"Cannot be accepted: {conflict}."
-        return _shown(request, here.deviations.reviewed(id), HTTPStatus.CONFLICT, why)
+        return _shown(request, here, here.deviations.reviewed(id), HTTPStatus.CONFLICT, why)
     return RedirectResponse(f"/deviations/{id}", HTTPStatus.SEE_OTHER)
 
 
 def _shown(
-    request: Request, found: Reviewed, status: int = HTTPStatus.OK, refused: str | None = None
+    request: Request,
+    here: Context,
+    found: Reviewed,
+    status: int = HTTPStatus.OK,
+    refused: str | None = None,
 ) -> Response:
-    proposal = found.proposal
+    proposal, row = found.proposal, found.deviation
     return page(
         request,
         "deviation.html",
         status,
-        one=render.deviation(found.deviation),
+        one=render.deviation(row),
+        by_verdict=by_verdict(here.consumers.week_of_operation(row.api, row.identity.operation)),
         api=render.api(found.api) if found.api else None,
         proposal=proposal,
         changes=[_change(change) for change in proposal.patch] if proposal else [],

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import replace
-
 from fastapi import APIRouter, Depends, Request, Response
 
 from server.api import render
 from server.api.context import Here
 from server.api.known import KnownApi
 from server.api.paging import page as listed
-from server.services.consumers import Period
 from server.ui.charts import by_status, by_verdict, of_latency
 from server.ui.door import Page, admin, page
 from server.ui.marked import excerpt_lines
 
 MAX_CONSUMERS = 1000
-WEEK_NS = 7 * 24 * 3600 * 1_000_000_000
 
 router = APIRouter(route_class=Page, include_in_schema=False, dependencies=[Depends(admin)])
 
@@ -26,7 +21,7 @@ router = APIRouter(route_class=Page, include_in_schema=False, dependencies=[Depe
 def operation_page(request: Request, here: Here, id: str, api: KnownApi, operation: str) -> Response:
     found = here.overview.of_operation(id, operation)
     excerpt, only = found.excerpt, found.only
-    week = here.consumers.over_time(replace(only, since=time.time_ns() - WEEK_NS), Period.HOUR)
+    week = here.consumers.week(only)
     return page(
         request,
         "operation.html",

@@ -27,6 +27,7 @@ from server.api.paging import (
 from server.api.paging import page as listed
 from server.services.attaching import AttachTarget
 from server.services.inventory import OperationState
+from server.services.narrowing import Filters
 from server.services.sent import Sent
 from server.ui import agents, consumers, coverage, decide, login, operation, overview
 from server.ui.charts import by_fault, by_status, by_verdict
@@ -116,7 +117,7 @@ def api_page(request: Request, here: Here, id: str, cursor: After = None) -> Res
     after = decode(cursor)
     found = here.overview.of_api(id, OPERATIONS, after)
     check_id(request, found.api.id)
-    week = here.consumers.week_of_api(found.api)
+    week = here.consumers.week(Filters(api=found.api.number))
     return page(
         request,
         "api.html",

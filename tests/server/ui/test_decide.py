@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +52,15 @@ def test_the_page_says_what_differs_and_links_lead_to_it(client: Client) -> None
     (shown,) = client.items("/exchanges", verdict="deviating")
     for address in (f"/apis/{only_api(client)}", "/deviations", f"/exchanges/{shown['id']}"):
         assert path(client) in read(client.http.get(address).text).links
+
+
+def test_how_often_its_operation_deviates_is_shown_over_time(client: Client) -> None:
+    assert "Judged calls of this operation" not in text(client, path(client))
+    now = time.time_ns() - 10**9
+    client.send(*both(30, path="/users/3?colour=red", start=now), *both(31, path="/users/3", start=now))
+    said = text(client, path(client))
+    assert "Judged calls of this operation per hour in 7 days, by verdict 2 calls" in said
+    assert re.search(r"As a table When [a-z]+ [a-z]+ \d{4}-\d\d-\d\d \d\d:00 UTC 1 1", said)
 
 
 def test_the_specification_is_beside_a_body_with_the_differing_places_marked(client: Client) -> None:
