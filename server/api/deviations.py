@@ -13,7 +13,7 @@ from server.api import models, render
 from server.api.context import Here
 from server.api.downloads import FILES, Format, list_or_file
 from server.api.gate import TokenRole, require
-from server.api.known import MOVED, KnownApi
+from server.api.known import MOVED, KnownApi, check_id
 from server.api.paging import DEFAULT_LIMIT, After, DeviationFilters, Limit
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(require(TokenRole.ADMIN))], tags=["deviations"])
@@ -33,6 +33,16 @@ def list_deviations(
     """
     read = partial(here.deviations.listed, filters)
     return list_or_file(request, format, "deviations", read, render.deviation, limit, cursor)
+
+
+@router.get("/deviations/{id}", responses=MOVED)
+def get_deviation(request: Request, here: Here, id: str) -> models.DeviationInContext:
+    """A deviation, ignored or not, with its exact places in an exchange that shows it (`exchange`) and what
+    the specification says there.
+    """
+    found = here.deviations.reviewed(id)
+    check_id(request, found.deviation.id)
+    return render.deviation_in_context(found)
 
 
 @router.post("/deviations/{id}/ignore", status_code=204)

@@ -325,6 +325,36 @@ class StoredDeviation(Deviation):
     exchange: str | None = Field(description="The id of an exchange with it; null once deleted by retention.")
 
 
+class Change(BaseModel):
+    """One operation of a JSON Patch (RFC 6902)."""
+
+    op: Literal["add", "replace", "remove"]
+    path: str
+    value: Any = None
+
+
+class SpecPart(BaseModel):
+    """A part of a specification as it was uploaded; references are left as they are written."""
+
+    spec: Named
+    place: str = Field(description="A JSON pointer (RFC 6901).", examples=["/paths/~1users/get"])
+    content: Any
+    marked: list[str] = Field(description="The keys that lead to what is in question in it; none if all is.")
+
+
+class DeviationPlace(BaseModel):
+    pointer: str = Field(description="A parameter's name, or a JSON pointer into the body.")
+    message: str
+
+
+class DeviationInContext(StoredDeviation):
+    """A deviation with its evidence."""
+
+    places: list[DeviationPlace] = Field(description="Its exact places in the exchange.")
+    specified: list[SpecPart] = Field(description="What the specification says there.")
+    patch: list[Change] = Field(description="If it is accepted: the change of the specification.")
+
+
 class Ignore(BaseModel):
     reason: str = Field(min_length=1, max_length=1000)
     by: str | None = Field(None, description="Name of the person who decides.", max_length=200)
@@ -333,14 +363,6 @@ class Ignore(BaseModel):
 class Accept(BaseModel):
     reason: str | None = Field(None, max_length=1000)
     by: str | None = Field(None, description="Name of the person who decides.", max_length=200)
-
-
-class Change(BaseModel):
-    """One operation of a JSON Patch (RFC 6902)."""
-
-    op: Literal["add", "replace", "remove"]
-    path: str
-    value: Any = None
 
 
 class Proposal(BaseModel):

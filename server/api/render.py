@@ -16,12 +16,14 @@ from server.analysis.latency import quantile
 from server.analysis.likeness import placed
 from server.analysis.rebuild.refused import RefusedOperation as Refusals
 from server.analysis.specs.deviation import DeviationIdentity
+from server.analysis.specs.excerpts import Excerpt
 from server.analysis.specs.judging.fault import fault_of
 from server.analysis.specs.kinds import Kind, Where, severity_of
 from server.analysis.views import in_order, most_seen, server_view, sub_operations, websocket
 from server.api import exchange_models, models
 from server.api.rebuilt_models import Change, Decided, Decision, RefusedOperation, Version
 from server.services.consumers import PeriodCounts
+from server.services.deviations import Reviewed
 from server.services.fleet import BalanceSum, LedgerReport
 from server.services.inventory import UnusedOperation
 from server.store import rows
@@ -228,6 +230,21 @@ def deviation(row: rows.DeviationRow) -> models.StoredDeviation:
         last_seen=time(row.last_seen),
         exchange=row.sample,
     )
+
+
+def deviation_in_context(found: Reviewed) -> models.DeviationInContext:
+    title = found.title
+    return models.DeviationInContext(
+        **deviation(found.deviation).model_dump(),
+        places=[models.DeviationPlace(pointer=one.pointer, message=one.message) for one in found.shown],
+        specified=[spec_part(title, one) for one in found.excerpts] if title else [],
+        patch=[models.Change.model_validate(one) for one in found.proposal.patch] if found.proposal else [],
+    )
+
+
+def spec_part(title: rows.SpecTitle, one: Excerpt) -> models.SpecPart:
+    named = models.Named(id=title.id, title=title.title, version=title.version)
+    return models.SpecPart(spec=named, place=one.place, content=one.node, marked=[*one.marked])
 
 
 def proposal(one: rows.Proposal) -> models.Proposal:

@@ -12,7 +12,7 @@ from server.api import models, render, tryout_models
 from server.api.bundles import BODY, MAX_SPEC, sent
 from server.api.context import Here
 from server.api.gate import TokenRole, require
-from server.api.known import MOVED, check_id
+from server.api.known import MOVED, KnownApi, check_id
 from server.api.paging import DEFAULT_LIMIT, After, Limit, Place, Since, decode, page
 from server.api.patience import patience
 from server.fetching import fetched, usable
@@ -129,6 +129,19 @@ async def remove_spec(here: Here, id: str) -> None:
     afterwards, by its remaining specifications.
     """
     await here.write(here.specifications.remove, id)
+
+
+@router.get("/apis/{id}/spec/part", responses=MOVED)
+def get_spec_part(
+    here: Here,
+    api: KnownApi,
+    operation: Annotated[str | None, Query(max_length=4000, description="Such as `GET /users/{id}`.")] = None,
+    place: Annotated[
+        str | None, Query(max_length=4000, description="A JSON pointer, such as `/components/schemas/User`.")
+    ] = None,
+) -> models.SpecPart:
+    """What the newest specification that has it says of an operation or at a place: give one of them."""
+    return render.spec_part(*here.overview.spec_part(api, operation, place))
 
 
 @router.get("/apis/{id}/spec", response_class=Response, responses=MOVED)

@@ -120,6 +120,14 @@ TOOLS: Sequence[Tool] = (
         " kind, place, message, severity, fault, count, consumers. Without ignored ones, unless the query has"
         " state:all or state:ignored.",
     ),
+    Tool(
+        "get_deviation",
+        "A deviation",
+        "One deviation with its evidence: its exact places in an exchange that shows it (whose id leads to"
+        " get_exchange), and what the specification says there.",
+        "/deviations/{deviation}",
+        (Argument("deviation", "Its id", required=True),),
+    ),
     _list(
         "list_consumers",
         ListName.CONSUMERS,
@@ -179,6 +187,18 @@ TOOLS: Sequence[Tool] = (
         frozenset({"cursor"}),
     ),
     Tool(
+        "get_specification_part",
+        "Part of a specification",
+        "What an API's newest specification says of an operation, or at a JSON pointer, such as that of a"
+        " reference ($ref).",
+        "/apis/{api}/spec/part",
+        (
+            API,
+            Argument("operation", 'Such as "GET /users/{id}"'),
+            Argument("place", 'Else a JSON pointer, such as "/components/schemas/User"'),
+        ),
+    ),
+    Tool(
         "get_ledger",
         "Ledger",
         "The account of every byte and exchange, from kernel to database: what was lost or left out, and the"
@@ -222,6 +242,7 @@ SCHEME = "spectap://"
 RESOURCES: Sequence[ResourceRow] = (
     ResourceRow("apis", BY_NAME["list_apis"]),
     ResourceRow("deviations", BY_NAME["list_deviations"]),
+    ResourceRow("deviations/{deviation}", BY_NAME["get_deviation"]),
     ResourceRow("consumers", BY_NAME["list_consumers"]),
     ResourceRow("ledger", BY_NAME["get_ledger"]),
     ResourceRow("agents", BY_NAME["list_agents"]),

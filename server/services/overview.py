@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
+from server.analysis.specs.document.pointers import Pointers
 from server.analysis.specs.excerpts import Excerpt, of_operation
 from server.analysis.specs.kinds import Kind, Severity, Verdict, Where, severity_of
+from server.analysis.specs.model import SpecError
 from server.catalogue import Catalogue
 from server.ingest.catalogue_editor import CatalogueEditor
-from server.services.errors import NotFound, UnknownApi
+from server.services.errors import InvalidInput, NotFound, UnknownApi
 from server.services.narrowing import Cursor, Filters, number_of
 from server.store.filters import FieldFilter, FilterField
 from server.store.reader import Reader
@@ -144,6 +147,28 @@ class Overview:
                 title=found[0] if found else None,
                 excerpt=found[1] if found else None,
             )
+
+    def spec_part(self, api: int, operation: str | None, place: str | None) -> tuple[SpecTitle, Excerpt]:
+        """What the newest specification of an API (its number) says of an operation, or at a JSON pointer.
+        Raises NotFound, and InvalidInput unless one of both is given.
+        """
+        if place is not None and operation is None:
+            found = self._part(api, place.removeprefix("#"))
+        elif operation is not None and place is None:
+            found = self._excerpt(api, operation)
+        else:
+            raise InvalidInput("give either operation or place")
+        if found is None:
+            raise NotFound("no specification of this API has that")
+        return found
+
+    def _part(self, api: int, place: str) -> tuple[SpecTitle, Excerpt] | None:
+        for one in reversed(self._catalogue.published.of_api(api)):
+            said = one.specification
+            with suppress(SpecError):
+                node = Pointers(said.document).at(place, place)
+                return SpecTitle(one.stored.id, said.title, said.version), Excerpt(place, node)
+        return None
 
     def _excerpt(self, api: int, key: str) -> tuple[SpecTitle, Excerpt] | None:
         for one in reversed(self._catalogue.published.of_api(api)):
