@@ -10,6 +10,10 @@ from collections.abc import Callable
 
 SAY_EVERY_S = 60.0
 LIBRARIES = ("uvicorn.error", "asyncio")  # they log each request that is not HTTP
+QUIET = ("uvicorn", "httpx", "httpcore", "hpack")
+"""What uvicorn does, the server logs itself; the others log each request that it makes, with the URL, and at
+level debug header fields.
+"""
 MOST_MESSAGES = 100  # remembered messages
 
 
@@ -57,7 +61,8 @@ def start(level: str, as_json: bool) -> None:
     out = logging.StreamHandler(sys.stderr)
     text = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
     out.setFormatter(JsonLines() if as_json else text)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # the server logs start and stop itself
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
     for name in LIBRARIES:
         logging.getLogger(name).addFilter(Sparse())
     logging.basicConfig(level=level.upper(), handlers=[out], force=True)

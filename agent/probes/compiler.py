@@ -27,7 +27,7 @@ from agent.probes.instructions import InstructionError, named_maps, renamed
 
 FOLDER = Path(__file__).resolve().parents[2] / "bpf"
 """The sources. BCC looks for the kernel's headers here, too: bpf/include replaces them."""
-PATIENCE_S = 300.0  # a compilation takes 3 to 8 s of CPU time
+PATIENCE_S = 1200.0  # a compilation takes 3 to 8 s of CPU time; where the CPU is emulated, some 300
 REASON = 300  # characters: BCC may quote the whole source
 STDOUT, STDERR = 1, 2
 LIBRARIES = ("libbcc", "libLLVM", "libclang")
