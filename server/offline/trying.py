@@ -135,7 +135,9 @@ def _sentences(report: TryoutReport) -> Iterator[str]:
     silent = [one for one in report["operations"] if not one["replayed"]]
     if silent:
         calls = sum(one["counted"] for one in silent)
-        yield f"not replayed: {calls:,} calls of {len(silent):,} operations of which no exchange is stored"
+        why = "is stored" if report["cut"] is None else "is among those"
+        count = f"{len(silent):,} operation{'' if len(silent) == 1 else 's'}"
+        yield f"not replayed: {calls:,} calls of {count} of which no exchange {why}"
 
 
 def _table(title: str, columns: Sequence[str], rows: Iterator[Sequence[str]]) -> None:

@@ -127,6 +127,7 @@ def test_only_so_many_of_the_newest_exchanges_are_replayed(
     out = capsys.readouterr().out
     assert "1 of 1 replayed calls" in out
     assert "only the newest stored calls were replayed: --exchanges sets how many" in out
+    assert "not replayed: 2 calls of 1 operation of which no exchange is among those" in out
     assert "extrapolated" in out
     assert tried(client, proposed(tmp_path, paths={}), "--exchanges", "3") == 2
     assert "only the newest" not in capsys.readouterr().out
