@@ -26,7 +26,10 @@ class Problem(BaseModel):
 
 class Page(BaseModel, Generic[T]):
     items: list[T]
-    next: str | None = Field(description="The cursor of the next page; null on the last page.")
+    next: str | None = Field(
+        description="The cursor of the next page; null on the last page. Of exchanges, a page before that may"
+        " be short or empty: 20,000 are searched for one."
+    )
 
 
 class FacetValue(BaseModel):

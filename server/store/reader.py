@@ -127,7 +127,9 @@ class ExchangesReader(Protocol):
     """Stored exchanges, until retention deletes them."""
 
     def listed(self, filters: Filters, limit: int, after: Cursor | None) -> Listed[ExchangeRow]:
-        """Newest first; fewer than `limit` if bodies are large."""
+        """Newest first; fewer than `limit` if bodies are large, or if so few were found in as many as are
+        searched at once: `next` is where the search goes on.
+        """
 
     def facets(self, filters: Filters, fields: Sequence[FacetField], most: int) -> Facets:
         """The values of some fields in the newest `most` exchanges."""

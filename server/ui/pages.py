@@ -164,6 +164,7 @@ def exchanges_page(request: Request, here: Here, filters: ExchangeFilters, curso
         "exchanges.html",
         refused={},
         exchanges=listed(found, render.exchange),
+        searched_to=found.next[0] if found.next and len(found.rows) < EXCHANGES else None,
         asked=dict(asked_of(request)),
         filters=asked_of(request),
     )

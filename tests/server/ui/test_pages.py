@@ -110,6 +110,18 @@ def test_calls_over_time_are_bars_with_a_table(client: Client) -> None:
     assert client.http.get("/?hours=169").status_code == 422
 
 
+def test_a_search_says_how_far_back_it_went(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.store.sqlite.reading.exchanges.MAX_SEARCHED", 2)
+    client.send(*[record(n, path=f"/{n}") for n in range(3)])
+    text = page(client, "/exchanges?path=/0")
+    assert "No matching exchanges yet. Searched back to" in text
+    answer = client.get("/exchanges", path="/0")
+    assert (answer["items"], len(client.items("/exchanges", path="/0"))) == ([], 1)
+    following = page(client, f"/exchanges?path=/0&cursor={answer['next']}")
+    assert "shop.local:8080 GET /0 200" in following
+    assert "Searched back" not in following
+
+
 def test_calls_of_the_last_hour_are_by_the_minute_as_far_as_they_are_counted(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

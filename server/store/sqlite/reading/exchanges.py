@@ -9,7 +9,7 @@ from functools import partial
 from itertools import islice
 
 from agent.wire import Record
-from server.store.filters import Filters
+from server.store.filters import FieldFilter, FilterField, Filters
 from server.store.keys import id_of
 from server.store.parts import StoredPart
 from server.store.rows import (
@@ -26,13 +26,15 @@ from server.store.rows import (
 )
 from server.store.sqlite.reading.conditions import Conditions, class_of, status_of
 from server.store.sqlite.reading.field_tests import EXCHANGES
-from server.store.sqlite.reading.ordering import SortKey, SortKeys, ordering
+from server.store.sqlite.reading.ordering import Ordering, SortKey, SortKeys, ordering
 from server.store.sqlite.reading.readable import SPARE, Readable, deviations
 
 MINUTE_NS = 60_000_000_000
 PAGE_BYTES = 8 * 1024 * 1024  # a page ends early if its records would exceed this
 KEYS: SortKeys[ExchangeRow] = {"time": SortKey("time", lambda one: one.time)}
 IDS_AT_ONCE = 500
+MAX_SEARCHED = 20_000  # exchanges of one page, where no index helps
+INDEXED = (FilterField.API, FilterField.OPERATION, FilterField.VERDICT)
 MAX_FACET_VALUES = 20  # of each field
 FACETS = {
     FacetField.API: "(SELECT name FROM apis WHERE apis.number = exchanges.api)",
@@ -57,6 +59,9 @@ class SqliteExchanges:
 
     def listed(self, filters: Filters, limit: int, after: Cursor | None) -> Listed[ExchangeRow]:
         where, order = self._where(filters), ordering(KEYS, filters.sort, "exchanges.number")
+        end = self._end(filters, order, order.start(after))
+        if end is not None:
+            where.add(order.end, *end)
         rows = self._db.execute(
             f"{EXCHANGE} WHERE {order.beginning} AND {where} {order} LIMIT ?",
             (*order.start(after), *where.values, limit + SPARE),
@@ -71,7 +76,17 @@ class SqliteExchanges:
             one = self._readable.one(StoredPart.EXCHANGES, row, partial(self._row, raws=raws))
             if one is not None:
                 page.append(one)
-        return Listed(page)
+        return Listed(page, end)
+
+    def _end(self, filters: Filters, order: Ordering[ExchangeRow], start: Cursor) -> Cursor | None:
+        """Where a search that no index helps ends for now; None if it comes to its end before."""
+        if filters.api is not None or not filters.fields or any(map(_is_indexed, filters.fields)):
+            return None
+        row = self._db.execute(
+            f"SELECT time, number FROM exchanges WHERE {order.beginning} {order} LIMIT 1 OFFSET ?",
+            (*start, MAX_SEARCHED - 1),
+        ).fetchone()
+        return None if row is None else (row["time"], row["number"])
 
     def facets(self, filters: Filters, fields: Sequence[FacetField], most: int) -> Facets:
         where = self._where(filters)
@@ -180,6 +195,10 @@ class SqliteExchanges:
             for number, record in rows:
                 found.setdefault(number, []).append(record)
         return {number: self._readable.records(raws) for number, raws in found.items()}
+
+
+def _is_indexed(one: FieldFilter) -> bool:
+    return one.field in INDEXED and not one.negated
 
 
 def _facet(counts: Counter[str | None]) -> Sequence[FacetCount]:

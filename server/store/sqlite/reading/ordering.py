@@ -39,6 +39,11 @@ class Ordering(Generic[T]):
         """The condition that rows are behind a cursor: two placeholders."""
         return f"({self.key.expression}, {self.number}) {'>' if self.ascending else '<'} (?, ?)"
 
+    @property
+    def end(self) -> str:
+        """The condition that rows are not behind a cursor: two placeholders."""
+        return f"({self.key.expression}, {self.number}) {'<=' if self.ascending else '>='} (?, ?)"
+
     def __str__(self) -> str:
         direction = "ASC" if self.ascending else "DESC"
         return f"ORDER BY {self.key.expression} {direction}, {self.number} {direction}"
