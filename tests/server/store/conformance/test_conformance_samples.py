@@ -28,7 +28,8 @@ def paired(unit: Unit) -> ExchangeDraft:
     unit.samples.add_views([StoredView(draft.second, server.id, draft.number, pack_record(server))])
     draft.deviations = {UNKNOWN_STATUS: "not described"}
     draft.duration, draft.why, draft.deprecated, draft.revision = 5, "a reason", True, 3
-    draft.fault = "caller"
+    assert draft.counted is not None
+    draft.fault, draft.counted = "caller", replace(draft.counted, fault="caller")
     unit.samples.write([draft])
     return draft
 
