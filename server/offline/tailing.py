@@ -14,6 +14,7 @@ import sys
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ WINDOW = "60s"  # before now, in which late ones are looked for
 KNOWN_ENOUGH = 200  # exchanges that were shown, one after another: those before them were, too
 THOROUGH = 10  # every so many rounds the whole window is read
 MOST = 5_000  # exchanges of a round
+NARROW = 72  # terminal columns
 REMEMBERED = 100_000  # ids
 TIMES = frozenset({"since", "new_since", "until"})
 FILTERS = [name for name in fields(ExchangesFilters) if name not in TIMES]
@@ -142,14 +144,17 @@ def _write(parsed: argparse.Namespace, found: Iterable[Mapping[str, Any]]) -> No
         from server.client.exchange_models import Exchange
 
         columns = shutil.get_terminal_size().columns if output.is_terminal() else None
-        coloured = output.is_coloured()
-        sys.stdout.writelines(f"{line(one, columns, coloured)}\n" for one in typed(found, Exchange))
+        coloured, today = output.is_coloured(), datetime.now(UTC).date().isoformat()
+        lines = (line(one, today, columns, coloured) for one in typed(found, Exchange))
+        sys.stdout.writelines(f"{each}\n" for each in lines)
 
 
-def line(one: Exchange, columns: int | None, coloured: bool) -> str:
-    """An exchange in one line, which is cut to so many terminal columns."""
+def line(one: Exchange, today: str, columns: int | None, coloured: bool) -> str:
+    """An exchange in one line, which is cut to so many terminal columns; it has its date unless that is
+    today, in UTC.
+    """
     parts, left = [], columns
-    for text, code in _parts(one):
+    for text, code in _parts(one, today, columns is not None and columns < NARROW):
         shown = printable(text)
         if left is not None:
             shown = shortened(shown, left) if left > 0 else ""
@@ -159,13 +164,15 @@ def line(one: Exchange, columns: int | None, coloured: bool) -> str:
     return " ".join(parts)
 
 
-def _parts(one: Exchange) -> Iterator[tuple[str, str | None]]:
-    """The texts of a line, each with its SGR code."""
+def _parts(one: Exchange, today: str, narrow: bool) -> Iterator[tuple[str, str | None]]:
+    """The texts of a line, each with its SGR code; on a narrow terminal without verdict and duration."""
     status = "-" if one.status is None else str(one.status)
-    yield Moment(one.time, MILLISECONDS).short()[11:], FAINT
+    time = Moment(one.time, MILLISECONDS).short()
+    yield time.removeprefix(f"{today}T"), FAINT
     yield status.ljust(3), by_status(status)
-    yield (one.verdict or "-").ljust(10), by_word(one.verdict or "")
-    yield ("-" if one.duration_ms is None else f"{one.duration_ms:,.1f} ms").rjust(10), FAINT
+    if not narrow:
+        yield (one.verdict or "-").ljust(10), by_word(one.verdict or "")
+        yield ("-" if one.duration_ms is None else f"{one.duration_ms:,.1f} ms").rjust(10), FAINT
     yield one.method or "-", None
     yield f"{one.host or ''}{text_of(one.path) or ''}", None
     yield f"({one.consumer.name})", FAINT

@@ -12,10 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec import convert
 
 from agent.wire import Process, Record
 from server import cli
 from server.client.connection import Remote
+from server.client.exchange_models import Exchange
 from server.offline import tailing
 from server.offline.lists import output
 from server.offline.tailing import Tail
@@ -132,6 +134,14 @@ def test_lines_are_coloured_and_cut_on_a_terminal_and_hold_no_command_of_the_tra
     bare = re.sub("\x1b\\[[0-9]+m", "", coloured)
     assert bare.isprintable()
     assert len(bare) <= 40
+    assert " 200 GET shop.local:8080" in bare
+
+
+def test_a_line_has_its_date_unless_that_is_today(client: Client) -> None:
+    client.send(record(0))
+    (one,) = (convert(each, Exchange) for each in client.items("/exchanges"))
+    assert tailing.line(one, "2026-11-23", None, False).startswith("12:00:00.000Z 200 ")
+    assert tailing.line(one, "2026-11-24", None, False).startswith("2026-11-23T12:00:00.000Z 200 ")
 
 
 def test_no_secret_is_in_what_it_shows(
