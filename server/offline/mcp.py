@@ -6,11 +6,13 @@ import argparse
 import sys
 from functools import partial
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
-from server.client.connection import Remote
-from server.client.errors import SpectapError
-from server.mcp.answering import Ask, Params, ToolError
 from server.offline import remote
+
+if TYPE_CHECKING:
+    from server.client.connection import Remote
+    from server.mcp.answering import Ask, Params
 
 EXIT_ERROR = 1
 MISSING = "the SDK of the Model Context Protocol is not installed: install spectap with the extras server,mcp"
@@ -41,6 +43,9 @@ def run(parsed: argparse.Namespace) -> int:
 def asker(server: Remote) -> Ask:
     """Reads the routes of a server over HTTP."""
     from anyio import to_thread
+
+    from server.client.errors import SpectapError
+    from server.mcp.answering import ToolError
 
     async def ask(path: str, params: Params) -> bytes:
         read = partial(server.get, path, {**params})
