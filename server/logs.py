@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 SAY_EVERY_S = 60.0
 LIBRARIES = ("uvicorn.error", "asyncio")  # they log each request that is not HTTP
-QUIET = ("uvicorn", "httpx", "httpcore", "hpack")
+QUIET = ("uvicorn", "httpx", "httpcore", "hpack", "mcp")
 """What uvicorn does, the server logs itself; the others log each request that it makes, with the URL, and at
-level debug header fields.
+level debug header fields, or each that assistants make.
 """
 MOST_MESSAGES = 100  # remembered messages
 

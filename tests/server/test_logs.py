@@ -9,12 +9,15 @@ import sys
 from server.logs import SAY_EVERY_S, Sparse
 
 REQUESTING = """
+import logging
+
 import httpx
 from server.logs import start
 start("debug", False)
 answer = httpx.Response(200, headers={"set-cookie": "Quokka-1"})
 with httpx.Client(transport=httpx.MockTransport(lambda request: answer)) as client:
     client.get("http://127.0.0.1/?key=Quokka-2", headers={"authorization": "Quokka-3"})
+logging.getLogger("mcp.server.streamable_http").info("Quokka-4")
 """
 
 
