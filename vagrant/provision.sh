@@ -120,6 +120,7 @@ start() {
     install -m 644 "${services[@]/#/$checkout/vagrant/}" "$units"
     systemctl daemon-reload
     systemctl enable -q spectap-demo.service spectap-page.socket
+    systemctl stop spectap-page.service # a socket whose service runs does not start: somebody looked at the page
     systemctl restart spectap-demo.service spectap-page.socket
     until "$home/.venv/bin/python" -c "import urllib.request as u; u.urlopen('$page/readyz?agent=1')" 2>/dev/null; do
         if [ $((left--)) -le 0 ] || systemctl -q is-failed spectap-demo.service; then

@@ -58,6 +58,8 @@ from urllib.request import urlopen
 answer = urlopen("http://127.0.0.1:8180/", timeout=60)
 print("answered", answer.status, answer.read().decode())
 '
+bash /usr/src/spectap/vagrant/provision.sh --offline /offline
+systemctl is-active spectap-demo.service spectap-page.socket
 bash /usr/src/spectap/vagrant/provision.sh --remove
 systemctl is-active spectap-demo.service spectap-page.socket || ls /opt
 """
@@ -118,7 +120,8 @@ def test_under_systemd_its_services_start_and_the_page_is_at_the_port_that_is_fo
     subprocess.run([Path(__file__).parent / "booted", installed, tmp_path], check=True)
     printed = (tmp_path / "printed").read_text()
     assert (tmp_path / "status").read_text() == "0\n", printed
-    assert "spectap: running: port 8180 of this machine has the page" in printed
+    running = "spectap: running: port 8180 of this machine has the page"
+    assert printed.count(running) == 2  # also once the page was used
     assert "answered 200 <!doctype html>" in printed
     assert printed.splitlines()[-3:] == [
         "spectap: removed; what was captured stays in /var/lib/spectap and /var/lib/spectap-agent",
