@@ -426,7 +426,9 @@ def m029_judged_calls(db: Database) -> None:
     other calls only the sums in `verdicts` are known.
     """
     execute = db.conn.execute
-    execute("ALTER TABLE calls RENAME TO calls_unjudged")
+    execute("CREATE TEMP TABLE calls_unjudged AS SELECT * FROM calls")
+    execute("CREATE INDEX temp.calls_unjudged_key ON calls_unjudged(operation, hour, consumer, status)")
+    execute("DROP TABLE calls")
     execute(
         """CREATE TABLE calls (
         operation INTEGER NOT NULL, hour INTEGER NOT NULL, consumer INTEGER NOT NULL, status INTEGER NOT NULL,

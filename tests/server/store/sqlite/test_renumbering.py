@@ -56,6 +56,8 @@ CONTENTS = {
     "decisions": f"number, {API}, decision",
 }
 """Stored data with names instead of numbers."""
+CALLS = "(SELECT operation, hour, consumer, status, sum(count) AS count FROM calls GROUP BY 1, 2, 3, 4)"
+"""Of an older database they are not apart by verdict."""
 DESCRIBED = "operation IN (SELECT number FROM operations WHERE kind = 'specified')"
 """The coverage that was counted then."""
 APIS = """SELECT named.id, kind, name, internal, node, process, executable, port, namespace, workload,
@@ -74,7 +76,10 @@ def database(folder: Path) -> Iterator[sqlite3.Connection]:
 
 
 def contents(db: sqlite3.Connection) -> Rows:
-    found = {table: Counter(db.execute(f"SELECT {what} FROM {table}")) for table, what in CONTENTS.items()}
+    rows = {table: table for table in CONTENTS} | {"calls": CALLS}
+    found = {
+        table: Counter(db.execute(f"SELECT {what} FROM {rows[table]}")) for table, what in CONTENTS.items()
+    }
     found["coverage"] = Counter(db.execute(f"SELECT {CONTENTS['coverage']} FROM coverage WHERE {DESCRIBED}"))
     found["apis"] = Counter(db.execute(APIS))
     return found
