@@ -208,6 +208,7 @@ def _refused(request: Request, text: str) -> Response:
     field, _, reason = text.removeprefix("query.").partition(": ")
     values = {
         "exchanges": {"items": [], "next": None},
+        "searched_to": None,
         "asked": dict(asked_of(request)),
         "filters": asked_of(request),
         "refused": {field: reason} if reason else {"": text},

@@ -86,7 +86,7 @@ def test_reading_by_an_earlier_id_is_redirected_for_good(client: Client) -> None
 def test_the_document_of_the_api_tells_of_redirects(client: Client) -> None:
     paths = client.http.get("/openapi.json").json()["paths"]
     routes = {path: known["get"] for path, known in paths.items() if "/apis/{id}" in path and "get" in known}
-    assert len(routes) == 12
+    assert len(routes) == 13
     assert {path for path, route in routes.items() if "308" not in route["responses"]} == set()
 
 
