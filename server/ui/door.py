@@ -206,7 +206,7 @@ def _failed(request: Request, error: Exception) -> Response:
 def _refused(request: Request, text: str) -> Response:
     """The form of the list of exchanges, as it was filled in, with what is wrong at the field."""
     field, _, reason = text.removeprefix("query.").partition(": ")
-    values = {
+    values: dict[str, Any] = {
         "exchanges": {"items": [], "next": None},
         "searched_to": None,
         "asked": dict(asked_of(request)),
