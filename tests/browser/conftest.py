@@ -17,8 +17,9 @@ CHROMIUM = Path("/usr/bin/chromium")
 OPTIONS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Ended with its tests: beside its event loop no other can run in this thread."""
     if not CHROMIUM.exists():
         pytest.skip(f"there is no {CHROMIUM}: Debian's is needed")
     with sync_playwright() as playwright:

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 
 from fastapi import Request
 from starlette.types import Message
 
 from server.api.patience import patience
-
-
-def finish(work: Coroutine[None, None, None]) -> None:
-    """In a thread of its own: in this one the browser's driver has an event loop."""
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, work).result()
 
 
 def test_work_is_over_once_the_client_has_left() -> None:
@@ -32,7 +25,7 @@ def test_work_is_over_once_the_client_has_left() -> None:
             left.set()
             await asyncio.wait_for(_until(is_over), 60)
 
-    finish(run())
+    asyncio.run(run())
 
 
 def test_work_is_over_once_time_is_up() -> None:
@@ -44,7 +37,7 @@ def test_work_is_over_once_time_is_up() -> None:
         async with patience(Request({"type": "http"}, receive), -1) as is_over:
             assert is_over()
 
-    finish(run())
+    asyncio.run(run())
 
 
 async def _until(holds: Callable[[], bool]) -> None:
